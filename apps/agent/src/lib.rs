@@ -1,0 +1,3 @@
+//! The agent program.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! The bench program.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]

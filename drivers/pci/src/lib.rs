@@ -1,0 +1,3 @@
+//! The PCI bus manager.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]

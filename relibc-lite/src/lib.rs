@@ -1,0 +1,3 @@
+//! POSIX over schemes.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! The console scheme server.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]

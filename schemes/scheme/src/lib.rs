@@ -1,0 +1,3 @@
+//! The library of every scheme server and client.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
