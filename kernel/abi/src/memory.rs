@@ -1,0 +1,35 @@
+//! Pages, protections and the user half of an address space.
+
+/// Bytes in a page.
+pub const PAGE_SIZE: u64 = 4096;
+/// Bytes in a large page.
+pub const LARGE_PAGE_SIZE: u64 = 2 << 20;
+/// The lowest address that can be mapped: null and its neighbourhood never are.
+pub const USER_START: u64 = 0x1_0000;
+/// One past the highest user address (the last page below the canonical hole stays unmapped, so
+/// that a `syscall` at the very end can't return to a non-canonical address; SDM 4.3.3, AMD 24593).
+pub const USER_END: u64 = 0x7fff_ffff_f000;
+
+bitflags::bitflags! {
+    /// What a mapping allows. Writable and executable together is refused (W^X).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub struct Protection: u8 {
+        /// Loads.
+        const READ = 1;
+        /// Stores; implies loads on this architecture.
+        const WRITE = 2;
+        /// Instruction fetches.
+        const EXECUTE = 4;
+    }
+}
+
+bitflags::bitflags! {
+    /// How the pages of a new memory object come to be.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub struct MemoryFlags: u32 {
+        /// One run of frames, allocated now and zeroed: for devices. Else pages come on demand.
+        const CONTIGUOUS = 1;
+        /// Frames below 4 GiB: for devices with 32 address bits. Only with `CONTIGUOUS`.
+        const BELOW_4G = 2;
+    }
+}
