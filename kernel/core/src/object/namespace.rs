@@ -1,0 +1,31 @@
+//! Namespaces.
+
+use super::{Header, Quota, Session};
+use crate::field::Field;
+use crate::id::Link;
+
+/// Scheme names, each bound to a root session. References: its capabilities and its processes.
+#[repr(C, align(64))]
+pub struct Namespace {
+    /// Common to all objects.
+    pub header: Header,
+    /// The first name (`Name::next`).
+    pub first: Field<Link<Name>>,
+    /// How many they are.
+    pub count: Field<u32>,
+}
+
+/// One name of a namespace: at most 32 bytes.
+#[repr(C, align(64))]
+pub struct Name {
+    /// The name, zero-padded, little-endian words.
+    pub name: [Field<u64>; 4],
+    /// The root session (a reference).
+    pub session: Field<Link<Session>>,
+    /// The next name.
+    pub next: Field<Link<Name>>,
+    /// Who pays.
+    pub quota: Field<Link<Quota>>,
+    /// The rights that the binding capability had.
+    pub rights: Field<u16>,
+}

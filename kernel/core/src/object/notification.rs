@@ -1,0 +1,22 @@
+//! Notifications.
+
+use super::{Endpoint, Header, ListHead, TreeLinks};
+use crate::field::Field;
+use crate::id::Link;
+
+/// A word of bits. References: its capabilities, interrupts, watches, endpoints, threads that wait.
+#[repr(C, align(128))]
+pub struct Notification {
+    /// Common to all objects.
+    pub header: Header,
+    /// The bits that are set.
+    pub bits: Field<u64>,
+    /// Threads that wait (`Thread::queue`).
+    pub waiters: ListHead,
+    /// The endpoint whose receivers get the bits too (not a reference: the endpoint unbinds).
+    pub endpoint: Field<Link<Endpoint>>,
+    /// The timer's place in the tree of timers; key 0: not armed.
+    pub timer: TreeLinks,
+    /// Bits the timer sets.
+    pub timer_bits: Field<u64>,
+}

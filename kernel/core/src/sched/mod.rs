@@ -1,0 +1,3 @@
+//! Scheduling.
+/// Run queues and deadlines.
+pub struct Scheduler;
