@@ -1,3 +1,0 @@
-//! The console scheme server.
-#![cfg_attr(not(test), no_std)]
-#![forbid(unsafe_code)]
