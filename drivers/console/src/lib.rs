@@ -6,7 +6,10 @@
 //! - [`screen`]: the terminal: cells, cursor, escape sequences
 //! - [`font`]: the glyphs, also for tests that look at screenshots
 //! - [`paint`]: cells to pixels
+//! - [`framebuffer`]: where the pixels go
+//! - [`keyboard`]: scan codes to bytes
 //! - [`discipline`]: raw and line-wise input
+//! - [`server`]: the scheme
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
@@ -14,5 +17,8 @@ extern crate alloc;
 
 pub mod discipline;
 pub mod font;
+pub mod framebuffer;
+pub mod keyboard;
 pub mod paint;
 pub mod screen;
+pub mod server;

@@ -62,6 +62,10 @@ pub trait Ports {
     fn read8(&self, port: u16) -> Result<u8>;
     /// Writes 1 byte.
     fn write8(&self, port: u16, value: u8) -> Result<()>;
+    /// Writes bytes to one port, one after another.
+    fn write_burst(&self, port: u16, data: &[u8]) -> Result<()> {
+        data.iter().try_for_each(|byte| self.write8(port, *byte))
+    }
 }
 
 /// Memory of the host that plays device memory in tests: addresses start at 0x10_0000.
