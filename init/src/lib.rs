@@ -2,10 +2,18 @@
 //!
 //! - [`manifest`]: the TOML of a service, checked
 //! - [`service`]: the life of a service, pure: what to do next and when
+//! - [`roots`]: what the kernel gives init
+//! - [`supervisor`]: the services and what is done with them
+//! - [`symbols`]: fault reports as people read them
+//! - [`server`]: `services:` and `service-manager:`
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
 pub mod manifest;
+pub mod roots;
+pub mod server;
 pub mod service;
+pub mod supervisor;
+pub mod symbols;

@@ -154,6 +154,9 @@ pub struct Manifest {
     /// Whether it is only a pattern for instances.
     #[serde(default)]
     pub template: bool,
+    /// Whether a program without a scheme says itself when it is ready (by the handle `ready`).
+    #[serde(default)]
+    pub says_ready: bool,
     /// A system that lacks it is not whole: `mk/run` ends with 126 when it can't run.
     #[serde(default)]
     pub essential: bool,

@@ -51,6 +51,7 @@ impl FrameNumber {
         PhysAddr(u64::from(self.0) * PAGE_SIZE)
     }
     /// The frame `n` further on, unless past the end of numbers.
+    #[allow(clippy::should_implement_trait, reason = "an `Add` could not say that there is no such frame")]
     pub fn add(self, n: u32) -> Option<FrameNumber> {
         self.0.checked_add(n).map(FrameNumber)
     }

@@ -3,19 +3,20 @@
 //! An arena page belongs to one quota, is charged whole, and goes back to the frame pool when its
 //! last object ends. The capability arena is special: each process has its own run of pages.
 
-use crate::field::Field;
+use crate::field::{Clear, Field};
+use crate::fields;
 use crate::id::{Id, Link};
 use crate::object::Quota;
 
 /// Marks a type that is made of [`Field`]s alone, so that any bits, zero too, are a value of it,
 /// and shared writes are sound. Its size divides the page size. Implemented by [`arena_items`] only.
-pub trait ArenaItem: Sync + 'static {
+pub trait ArenaItem: Default + Clear + Sync + 'static {
     /// Which arena it lives in.
     const KIND: ArenaKind;
 }
 
+fields! {
 /// The bookkeeping of one arena page.
-#[derive(Default)]
 #[repr(C)]
 pub struct PageInfo {
     /// Whom the page is charged to; none: the page is not backed.
@@ -28,6 +29,7 @@ pub struct PageInfo {
     pub reserved: Field<u32>,
     /// One bit for each item in use.
     pub used: [Field<u64>; 2],
+}
 }
 
 macro_rules! arena_items {
@@ -59,31 +61,8 @@ arena_items! {
     DeviceMemory = 15, Mapping = 16, Lease = 17, Watch = 18, Cap = 19, PageInfo = 20, FrameInfo = 21,
 }
 
-impl<T: crate::field::Value> Default for Field<T>
-where
-    T: DefaultValue,
-{
-    fn default() -> Self {
-        Field::new(T::DEFAULT)
-    }
-}
-
-/// The value a field starts with: all bits zero.
-pub trait DefaultValue: crate::field::Value {
-    /// That value.
-    const DEFAULT: Self;
-}
-
-macro_rules! zero_defaults {
-    ($($t:ty = $v:expr,)+) => { $(impl DefaultValue for $t { const DEFAULT: Self = $v; })+ };
-}
-zero_defaults! { u8 = 0, u16 = 0, u32 = 0, u64 = 0, bool = false, }
-
-impl<T> DefaultValue for Link<T> {
-    const DEFAULT: Self = None;
-}
-
-/// The flat slice of one type, with the bookkeeping of its pages. Methods in `arena/*`.
+/// The flat slice of one type, with the bookkeeping of its pages. What takes from and gives to it stands in
+/// `cap::allocate`, since every page is charged to an account.
 pub struct Arena<T: ArenaItem> {
     /// The items; only those of backed pages may be touched.
     pub items: &'static [T],
@@ -95,10 +74,42 @@ pub struct Arena<T: ArenaItem> {
     pub given_back: Field<u32>,
 }
 
+impl<T: ArenaItem> Arena<T> {
+    /// Items in a page.
+    pub const PER_PAGE: usize = 4096 / core::mem::size_of::<T>();
+
+    /// An arena over items and the bookkeeping of their pages. Page 0 is never used, so that index 0 is no id.
+    pub fn new(items: &'static [T], pages: &'static [PageInfo]) -> Arena<T> {
+        Arena { items, pages, fresh: Field::new(1), given_back: Field::new(0) }
+    }
+
+    /// The page that holds an item, and its place there.
+    #[inline(always)]
+    pub fn place(id: Id<T>) -> (usize, usize) {
+        const { assert!(Self::PER_PAGE > 0) };
+        let page = id.index().checked_div(Self::PER_PAGE).unwrap_or(0);
+        (page, id.index().wrapping_sub(page.wrapping_mul(Self::PER_PAGE)))
+    }
+
+    /// Whether an item is allocated. (The capability arena has no page bookkeeping: there it is `false`.)
+    pub fn is_used(&self, id: Id<T>) -> bool {
+        let (page, bit) = Self::place(id);
+        let word = self.pages.get(page).and_then(|info| info.used.get(bit / 64));
+        word.is_some_and(|word| word.get() >> (bit % 64) & 1 == 1)
+    }
+
+    /// The items in use, in order of their index. For tests and inspection: it looks at every page.
+    pub fn iter_used(&self) -> impl Iterator<Item = Id<T>> + '_ {
+        (Self::PER_PAGE..self.items.len()).filter_map(Id::try_new).filter(|id| self.is_used(*id))
+    }
+}
+
 impl<T: ArenaItem> core::ops::Index<Id<T>> for Arena<T> {
     type Output = T;
     #[inline(always)]
     fn index(&self, id: Id<T>) -> &T {
+        #[cfg(any(test, feature = "host"))]
+        assert!(self.pages.is_empty() || self.is_used(id), "invariant: {:?} {id:?} is in use", T::KIND);
         self.items.get(id.index()).expect("invariant: ids stay inside their arena")
     }
 }

@@ -11,6 +11,8 @@ use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, AtomicU8, Ordering::Re
 pub trait Atom: Send + Sync + 'static {
     /// The bits.
     type Bits: Copy;
+    /// All bits zero.
+    const ZERO: Self::Bits;
     /// Reads the bits.
     fn load(&self) -> Self::Bits;
     /// Writes the bits.
@@ -23,6 +25,7 @@ macro_rules! atoms {
     ($($atomic:ident $bits:ident,)+) => { $(
         impl Atom for $atomic {
             type Bits = $bits;
+            const ZERO: $bits = 0;
             #[inline(always)]
             fn load(&self) -> $bits { $atomic::load(self, Relaxed) }
             #[inline(always)]
@@ -94,6 +97,46 @@ impl<T: Value> Field<T> {
     pub fn update(&self, change: impl FnOnce(T) -> T) {
         self.set(change(self.get()));
     }
+}
+
+impl<T: Value> Default for Field<T> {
+    /// All bits zero, which is a value of every type that can be a field.
+    fn default() -> Field<T> {
+        Field(T::Atom::new(T::Atom::ZERO))
+    }
+}
+
+/// Can be set back to all bits zero through a shared reference.
+pub trait Clear {
+    /// Zeroes every field.
+    fn clear(&self);
+}
+
+impl<T: Value> Clear for Field<T> {
+    #[inline(always)]
+    fn clear(&self) {
+        self.0.store(T::Atom::ZERO);
+    }
+}
+
+impl<T: Clear, const N: usize> Clear for [T; N] {
+    #[inline(always)]
+    fn clear(&self) {
+        self.iter().for_each(Clear::clear);
+    }
+}
+
+/// Declares structs of fields: `Default` is all bits zero, `Clear` brings that back.
+#[macro_export]
+macro_rules! fields {
+    ($($(#[$meta:meta])* pub struct $name:ident { $($(#[$fmeta:meta])* pub $field:ident: $type:ty,)+ })+) => { $(
+        $(#[$meta])*
+        #[derive(Default)]
+        pub struct $name { $($(#[$fmeta])* pub $field: $type,)+ }
+        impl $crate::field::Clear for $name {
+            fn clear(&self) { $($crate::field::Clear::clear(&self.$field);)+ }
+        }
+    )+ };
 }
 
 /// Gives an enum of small numbers the traits of a field. The first variant is the fresh one, number 0.

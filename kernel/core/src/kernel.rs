@@ -1,14 +1,22 @@
 //! The kernel as one value.
+//!
+//! Nothing here is policy: the fields, who finds them, and the boot-time carving that brings the value
+//! into being. Methods stand in the modules of the nouns.
 
-use crate::address::CpuId;
-use crate::arena::Arena;
+use crate::address::{CpuId, FrameNumber};
+use crate::arena::{Arena, ArenaItem, ArenaKind, PageInfo};
 use crate::field::Field;
 use crate::id::{Id, Link};
+use crate::log::Log;
 use crate::machine::Machine;
+use crate::mm::frames::Frames;
 use crate::object::{
     Cap, DeviceMemory, DmaDomain, Endpoint, FrameInfo, Interrupt, IoPorts, Lease, Mapping, Memory, Name, Namespace,
     Notification, Pin, Process, Quota, Reply, Session, Space, Thread, Watch,
 };
+use crate::reaper::Reaper;
+use abi::boot::Region;
+use abi::{Error, Result};
 
 /// What the machine layer does when a handler returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,67 +36,214 @@ pub struct Cpu {
     pub current: Field<Link<Thread>>,
 }
 
-/// Everything the kernel knows. Methods are in the modules of the nouns.
-pub struct Kernel<M: Machine> {
-    /// The hardware.
-    pub machine: M,
-    /// One entry a processor.
-    pub cpus: [Cpu; CPUS],
-    /// The last object id given.
-    pub last_object_id: Field<u64>,
-    /// Info on each frame, by frame number.
-    pub frames: crate::mm::frames::Frames,
-    /// Run queues and deadlines.
-    pub scheduler: crate::sched::Scheduler,
+/// A type whose objects the kernel keeps in an arena.
+pub trait InKernel: ArenaItem {
+    /// That arena.
+    fn arena<M: Machine>(kernel: &Kernel<M>) -> &Arena<Self>;
+}
+
+macro_rules! kernel {
+    ($($(#[$doc:meta])* $field:ident: $item:ident,)+) => {
+        /// Everything the kernel knows. Methods are in the modules of the nouns.
+        pub struct Kernel<M: Machine> {
+            /// The hardware.
+            pub machine: M,
+            /// One entry a processor.
+            pub cpus: [Cpu; CPUS],
+            /// The last object id given.
+            pub last_object_id: Field<u64>,
+            /// Info on each frame, by frame number.
+            pub frames: Frames,
+            /// Frames set aside at boot for the kernel's page tables under the arenas (`FrameInfo::next` links them).
+            pub spare: Field<FrameNumber>,
+            /// Run queues and deadlines.
+            pub scheduler: crate::sched::Scheduler,
+            /// Who gets which interrupt.
+            pub irq: crate::irq::Irq,
+            /// What ends in steps.
+            pub reaper: Reaper,
+            /// The log, and the reports on faults.
+            pub log: Log,
+            /// The account of all memory.
+            pub root_quota: Field<Link<Quota>>,
+            /// Root of the tree of all processes (`Process::all`), keyed by object id.
+            pub all_processes: Field<u32>,
+            /// What init may ask about how the system was started: `abi::boot::BootWord` words.
+            pub boot_words: [Field<u64>; BOOT_WORDS],
+            $($(#[$doc])* pub $field: Arena<$item>,)+
+        }
+        $(impl InKernel for $item {
+            #[inline(always)]
+            fn arena<M: Machine>(kernel: &Kernel<M>) -> &Arena<Self> { &kernel.$field }
+        })+
+
+        impl<M: Machine> Kernel<M> {
+            /// Takes over the memory that the loader told of. Nothing exists yet but the root account, which holds
+            /// every frame that is left. Errors: `OutOfMemory` (there is not even memory for the bookkeeping).
+            pub fn new(machine: M, regions: &[Region]) -> Result<Kernel<M>> {
+                let frames = Frames::new(&machine, regions).ok_or(Error::OutOfMemory)?;
+                let pages = [$((<$item as ArenaItem>::KIND, pages_of::<M, $item>(&frames)),)+];
+                let (mut infos, tables) = carve(&machine, &frames, &pages)?;
+                $(let $field = arena::<M, $item>(&machine, &frames, &mut infos);)+
+                let log = Log::new(&machine, &frames)?;
+                let kernel = Kernel {
+                    cpus: core::array::from_fn(|_| Cpu { current: Field::new(None) }),
+                    last_object_id: Field::new(0),
+                    spare: Field::new(FrameNumber(0)),
+                    scheduler: crate::sched::Scheduler::new(),
+                    irq: crate::irq::Irq::new(),
+                    reaper: Reaper::default(),
+                    log,
+                    root_quota: Field::new(None),
+                    all_processes: Field::new(0),
+                    boot_words: core::array::from_fn(|_| Field::new(0)),
+                    $($field,)+
+                    frames,
+                    machine,
+                };
+                kernel.set_tables_aside(tables)?;
+                kernel.root_quota_create()?;
+                Ok(kernel)
+            }
+        }
+    };
+}
+
+/// Words of boot information: the numbers of `abi::boot::BootWord`, and the command line.
+pub const BOOT_WORDS: usize = abi::boot::BootWord::CommandLine as usize + abi::boot::COMMAND_LINE / 8;
+
+kernel! {
     /// Processes.
-    pub processes: Arena<Process>,
+    processes: Process,
     /// Threads.
-    pub threads: Arena<Thread>,
+    threads: Thread,
     /// Address spaces.
-    pub spaces: Arena<Space>,
+    spaces: Space,
     /// Memory objects.
-    pub memories: Arena<Memory>,
+    memories: Memory,
     /// Endpoints.
-    pub endpoints: Arena<Endpoint>,
+    endpoints: Endpoint,
     /// Sessions.
-    pub sessions: Arena<Session>,
+    sessions: Session,
     /// Replies.
-    pub replies: Arena<Reply>,
+    replies: Reply,
     /// Notifications.
-    pub notifications: Arena<Notification>,
+    notifications: Notification,
     /// Namespaces.
-    pub namespaces: Arena<Namespace>,
+    namespaces: Namespace,
     /// Names in namespaces.
-    pub names: Arena<Name>,
+    names: Name,
     /// Accounts.
-    pub quotas: Arena<Quota>,
+    quotas: Quota,
     /// DMA domains.
-    pub domains: Arena<DmaDomain>,
+    domains: DmaDomain,
     /// Pins.
-    pub pins: Arena<Pin>,
+    pins: Pin,
     /// Interrupts.
-    pub interrupts: Arena<Interrupt>,
+    interrupts: Interrupt,
     /// Port ranges.
-    pub ports: Arena<IoPorts>,
+    ports: IoPorts,
     /// Device register ranges.
-    pub device_memories: Arena<DeviceMemory>,
+    device_memories: DeviceMemory,
     /// Mappings.
-    pub mappings: Arena<Mapping>,
+    mappings: Mapping,
     /// Leases.
-    pub leases: Arena<Lease>,
+    leases: Lease,
     /// Watches on processes.
-    pub watches: Arena<Watch>,
+    watches: Watch,
     /// Capability tables: process number p has the entries from p × `Machine::TABLE_ENTRIES` on.
-    pub caps: Arena<Cap>,
+    caps: Cap,
+}
+
+/// Pages that the address range of an arena gets: no more than could ever be used at once with this memory.
+fn pages_of<M: Machine, T: ArenaItem>(frames: &Frames) -> usize {
+    let frames = frames.total() as usize;
+    // A process needs more than 16 frames, and its table a page table that is set aside: no more than there could be.
+    let processes = M::PROCESSES.min(frames / 16).next_multiple_of(Arena::<Process>::PER_PAGE);
+    // Page 0 is never used, so process numbers, and with them tables, begin a page's worth later.
+    let processes = processes.saturating_add(Arena::<Process>::PER_PAGE);
+    let items = match T::KIND {
+        ArenaKind::Cap => processes.saturating_mul(M::TABLE_ENTRIES),
+        ArenaKind::Process => processes,
+        _ => M::OBJECTS.min(frames.saturating_mul(Arena::<T>::PER_PAGE)).saturating_add(Arena::<T>::PER_PAGE),
+    };
+    items.div_ceil(Arena::<T>::PER_PAGE)
+}
+
+/// The bookkeeping of all arena pages, backed, and the number of page tables that the arenas could ever need.
+fn carve<M: Machine>(
+    machine: &M,
+    frames: &Frames,
+    arenas: &[(ArenaKind, usize)],
+) -> Result<(&'static [PageInfo], usize)> {
+    let booked = arenas.iter().filter(|(kind, _)| *kind != ArenaKind::Cap);
+    let all = booked.map(|(_, pages)| *pages).fold(0, usize::saturating_add);
+    let infos = all.next_multiple_of(Arena::<PageInfo>::PER_PAGE);
+    let table = machine.reserve::<PageInfo>(ArenaKind::PageInfo, infos);
+    let zeroed = || {
+        let frame = frames.take()?;
+        machine.zero_frame(frame);
+        Some(frame)
+    };
+    for page in 0..infos / Arena::<PageInfo>::PER_PAGE {
+        let frame = zeroed().ok_or(Error::OutOfMemory)?;
+        machine.back(ArenaKind::PageInfo, page, frame, &mut || zeroed()).map_err(|_| Error::OutOfMemory)?;
+    }
+    // Entries of one table, then of a table of tables; each range can begin and end in the middle of one.
+    let tables = |n: usize| (n / 512).saturating_add(n / (512 * 512)).saturating_add(4);
+    Ok((table, arenas.iter().map(|(_, pages)| tables(*pages)).fold(0, usize::saturating_add)))
+}
+
+/// One arena, with its part of the bookkeeping. The capability arena has none: tables belong to processes.
+fn arena<M: Machine, T: ArenaItem>(machine: &M, frames: &Frames, infos: &mut &'static [PageInfo]) -> Arena<T> {
+    let pages = pages_of::<M, T>(frames);
+    let items = machine.reserve::<T>(T::KIND, pages.saturating_mul(Arena::<T>::PER_PAGE));
+    let booked = if T::KIND == ArenaKind::Cap { 0 } else { pages };
+    let (mine, rest) = infos.split_at_checked(booked).expect("invariant: the bookkeeping was carved for all arenas");
+    *infos = rest;
+    Arena::new(items, mine)
 }
 
 impl<M: Machine> Kernel<M> {
     /// The thread on a processor.
+    #[inline(always)]
     pub fn current(&self, cpu: CpuId) -> Link<Thread> {
         self.cpus.get(usize::from(cpu.0)).and_then(|c| c.current.get())
     }
+
     /// Info on a frame of RAM.
-    pub fn frame_info(&self, frame: crate::address::FrameNumber) -> Option<&FrameInfo> {
+    pub fn frame_info(&self, frame: FrameNumber) -> Option<&FrameInfo> {
         self.frames.info(frame)
+    }
+
+    /// The arena of a type.
+    #[inline(always)]
+    pub fn arena<T: InKernel>(&self) -> &Arena<T> {
+        T::arena(self)
+    }
+
+    /// Sets frames aside for the kernel's own page tables, so that backing an arena page never competes with users.
+    fn set_tables_aside(&self, tables: usize) -> Result<()> {
+        for _ in 0..tables {
+            let frame = self.frames.take().ok_or(Error::OutOfMemory)?;
+            let info = self.frames.info(frame).expect("invariant: a frame taken is RAM");
+            info.next.set(self.spare.replace(frame).0);
+        }
+        Ok(())
+    }
+
+    /// A zeroed frame for a kernel page table, out of those set aside.
+    pub fn spare_table(&self) -> Option<FrameNumber> {
+        let frame = self.spare.get();
+        let info = self.frames.info(frame).filter(|_| frame.0 != 0)?;
+        self.spare.set(FrameNumber(info.next.replace(0)));
+        self.machine.zero_frame(frame);
+        Some(frame)
+    }
+
+    /// The next object id.
+    pub fn fresh_object_id(&self) -> u64 {
+        self.last_object_id.update(|id| id.wrapping_add(1));
+        self.last_object_id.get()
     }
 }

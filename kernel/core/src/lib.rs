@@ -5,25 +5,45 @@
 //!
 //! - [`field`], [`id`], [`arena`], [`object`]: how objects are laid out and refer to each other
 //! - [`machine`], [`address`]: what is asked of the hardware
-//! - [`kernel`]: the value itself
+//! - [`kernel`]: the value itself; [`boot`]: the first process
 //! - [`tree`], [`list`]: intrusive containers
+//! - [`log`]: the log and the reports on faults; [`fault`]: what becomes of a fault
+//! - [`reaper`]: what ends in bounded steps
 //! - [`cap`]: capability tables, derivation, accounts, processes, names
 //! - [`mm`]: frames, memory objects, address spaces, user memory, leases' pages, pins
 //! - [`ipc`]: endpoints, calls, replies, leases' lives, notifications
 //! - [`sched`]: run queues, deadlines, time slices
 //! - [`irq`]: interrupts, ports, device registers
 //! - [`syscall`]: from registers to handlers
-#![cfg_attr(not(test), no_std)]
+#![cfg_attr(not(any(test, feature = "host")), no_std)]
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(any(test, feature = "host")),
+    deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)
+)]
 
 pub mod address;
 pub mod arena;
+pub mod boot;
+pub mod cap;
+pub mod fault;
 pub mod field;
 pub mod id;
+pub mod ipc;
+pub mod irq;
 pub mod kernel;
+pub mod list;
+pub mod log;
 pub mod machine;
 pub mod mm;
 pub mod object;
+pub mod reaper;
 pub mod sched;
+pub mod syscall;
+#[cfg(any(test, feature = "host"))]
+pub mod test_machine;
+#[cfg(any(test, feature = "host"))]
+pub mod world;
+pub mod tree;
 
 pub use kernel::{Kernel, Next};

@@ -28,6 +28,15 @@ pub struct Translation {
     pub device: bool,
 }
 
+/// What a look for the next translation found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scan {
+    /// The first page at or after the start that has a translation.
+    Found(VirtAddr),
+    /// There is none before this address, which lies after the start and not after the end.
+    Clear(VirtAddr),
+}
+
 /// A removed or weakened translation may still be in a TLB.
 #[must_use = "a changed translation stays in the TLB until it is flushed"]
 #[derive(Debug, PartialEq, Eq)]
@@ -87,6 +96,20 @@ pub struct MessageInterrupt {
     pub data: u32,
 }
 
+/// Faults that a machine can plant in the core on purpose, so that the tests are seen to find them.
+pub struct Fault;
+
+impl Fault {
+    /// None: what every real machine says.
+    pub const NONE: u8 = 0;
+    /// A look-up does not compare rights.
+    pub const RIGHTS: u8 = 1;
+    /// A look-up does not compare generations.
+    pub const GENERATION: u8 = 2;
+    /// Children of a closed entry are not handed to its parent.
+    pub const REPARENT: u8 = 3;
+}
+
 /// The hardware, as the core sees it. All methods take `&self`: a machine keeps its own state in order.
 pub trait Machine: Sized + 'static {
     /// The most processes there can be.
@@ -97,6 +120,8 @@ pub trait Machine: Sized + 'static {
     const OBJECTS: usize;
     /// Interrupts that can be allocated: ids are below this.
     const INTERRUPTS: usize;
+    /// The fault planted in the core: one of [`Fault`]. A constant, so it costs nothing.
+    const FAULT: u8 = Fault::NONE;
 
     /// Reserves the address range of an arena: `items` items, none backed. Called once a kind, at boot.
     /// A backed page reads as zero. Items are made of atomics alone ([`ArenaItem`]).
@@ -126,17 +151,26 @@ pub trait Machine: Sized + 'static {
 
     /// Makes a zeroed frame the root of an address space: the kernel half is put in.
     fn space_create(&self, root: FrameNumber);
+    /// A root is about to be freed: a processor that has it loaded loads the kernel's own instead.
+    fn space_release(&self, root: FrameNumber);
     /// Enters a translation where none is.
     fn map(&self, root: FrameNumber, page: VirtAddr, to: Translation) -> Result<(), TableMissing>;
     /// Gives the highest missing table on the way to `page` a zeroed frame; `large`: only down to the
     /// level that holds 2 MiB entries.
     fn install_table(&self, root: FrameNumber, page: VirtAddr, table: FrameNumber, large: bool);
-    /// Removes the translation of a page, if there is one.
+    /// Removes the translation of a page, if there is one; of a large page the whole of it, and the flush has
+    /// its first page.
     fn unmap(&self, root: FrameNumber, page: VirtAddr) -> Option<(Translation, Flush)>;
+    /// Whether a table of 4 KiB entries (an empty one too) stands where a large page for this address would go.
+    fn small_table(&self, root: FrameNumber, page: VirtAddr) -> bool;
     /// Changes the protection of a page, if it has a translation.
     fn protect(&self, root: FrameNumber, page: VirtAddr, protection: Protection) -> Option<Flush>;
-    /// The translation of the page that holds an address.
+    /// The translation of the page that holds an address; of a large page `address` is where the whole
+    /// large page begins.
     fn translate(&self, root: FrameNumber, page: VirtAddr) -> Option<Translation>;
+    /// Looks for the next translation from `from` up to `end` (both page-aligned, `from` < `end`), through at most
+    /// one table of the lowest level. Inside a large page, `from` itself is found.
+    fn next_translation(&self, root: FrameNumber, from: VirtAddr, end: VirtAddr) -> Scan;
     /// Takes one table without entries out of the user half of a root, deepest first; `None`: none is left.
     /// Only for address spaces that no thread will run in again, with every translation removed.
     fn take_table(&self, root: FrameNumber) -> Option<FrameNumber>;
@@ -145,6 +179,8 @@ pub trait Machine: Sized + 'static {
 
     /// Makes a zeroed frame hold the FPU state of a fresh thread.
     fn fpu_initialise(&self, frame: FrameNumber);
+    /// A frame is about to stop being a thread's FPU state: what the processor still holds of it is dropped.
+    fn fpu_forget(&self, _frame: FrameNumber) {}
     /// Nanoseconds since boot; never goes back.
     fn now_ns(&self) -> u64;
     /// Asks for one timer interrupt at a time (`None`: none), on this processor.

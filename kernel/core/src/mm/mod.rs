@@ -1,2 +1,24 @@
-//! Memory.
+//! Memory: frames, memory objects, address spaces, user memory, the pages of leases, pins.
+//!
+//! - [`frames`], `early`: the buddy allocator over physical frames
+//! - [`memory`]: memory objects: pages found through tables made of frames
+//! - [`space`]: address spaces: map, unmap, protect, end
+//! - [`mapping`]: one mapped range, and the search for room
+//! - [`fault`], `translation`: from a mapping to a translation, on demand
+//! - [`user`]: copies from, to and between address spaces
+//! - [`lease`]: what a server does with memory that its caller lent
+//! - [`pin`]: memory held in place for devices
+
+mod early;
+pub mod fault;
 pub mod frames;
+pub mod lease;
+pub mod mapping;
+pub mod memory;
+pub mod pin;
+pub mod space;
+mod translation;
+pub mod user;
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,9 @@
 //! One entry of a capability table.
 
 use crate::field::Field;
+use crate::fields;
 
+fields! {
 /// A capability: what it names, what it allows, and its place in the derivation tree.
 ///
 /// `word` packs handle (bits 0–31), kind (32–39) and rights (40–55), so that a look-up is one
@@ -23,4 +25,5 @@ pub struct Cap {
     pub prev_sibling: Field<u32>,
     /// Bit 0: this entry is being revoked (no derive, no transfer).
     pub flags: Field<u32>,
+}
 }

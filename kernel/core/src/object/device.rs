@@ -2,8 +2,10 @@
 
 use super::{Header, Lease, ListHead, ListLinks, Memory, Notification};
 use crate::field::Field;
+use crate::fields;
 use crate::id::Link;
 
+fields! {
 /// A device's view of memory. References: its capabilities and pins. Identity without an IOMMU.
 #[repr(C, align(64))]
 pub struct DmaDomain {
@@ -79,4 +81,5 @@ pub struct DeviceMemory {
     pub first_page: Field<u64>,
     /// Pages.
     pub pages: Field<u64>,
+}
 }

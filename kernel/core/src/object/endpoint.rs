@@ -1,11 +1,14 @@
 //! Endpoints, sessions and replies: the two sides of a call.
 
-use super::{Header, Lease, ListHead, ListLinks, Notification, Process, Quota, Thread, TreeLinks};
+use super::{Header, Lease, ListHead, ListLinks, Notification, Process, Thread, TreeLinks};
 use crate::field::Field;
 use crate::field_enum;
+use crate::fields;
 use crate::id::Link;
 
-/// Where calls meet receivers. References: its capabilities, its sessions, threads that wait at it.
+fields! {
+/// Where calls meet receivers. References: its capabilities alone; without one it is closed, queued callers are
+/// told so, and it goes when its last session is gone.
 #[repr(C, align(128))]
 pub struct Endpoint {
     /// Common to all objects.
@@ -19,8 +22,17 @@ pub struct Endpoint {
     pub sessions: Field<u32>,
     /// Sessions that ended and are not acknowledged (`Session::ended`).
     pub ended: ListHead,
-    /// The ended session to tell of next, so that an unacknowledged one doesn't hide the others.
+    /// The ended session to tell of next in this round of telling (raw id); 0: all were told. A message
+    /// delivered begins the next round, so that unacknowledged ends hide neither each other nor the calls.
     pub told: Field<u32>,
+    /// The thread that received from it last: it inherits from the queue of senders (`Thread::serving`).
+    pub server: Field<Link<Thread>>,
+    /// Whether its last capability is gone.
+    pub closed: Field<bool>,
+    /// Whether all who waited at it when it was closed were told.
+    pub reaped: Field<bool>,
+    /// The next endpoint to be reaped.
+    pub next_reap: Field<u32>,
     /// The notification whose bits receivers get too (a reference).
     pub notification: Field<Link<Notification>>,
     /// The greatest badge ever used.
@@ -35,7 +47,7 @@ pub struct Endpoint {
 pub struct Session {
     /// Common to all objects.
     pub header: Header,
-    /// The endpoint (a reference).
+    /// The endpoint, which outlives its sessions.
     pub endpoint: Field<Link<Endpoint>>,
     /// The type that security rules know it by.
     pub object_type: Field<u32>,
@@ -47,6 +59,7 @@ pub struct Session {
     pub has_ended: Field<bool>,
     /// The readiness word its server sets.
     pub readiness: Field<u32>,
+}
 }
 
 field_enum! {
@@ -65,8 +78,9 @@ field_enum! {
     }
 }
 
-/// The right to answer one call at a time. References: its capabilities, the thread that receives with it,
-/// the call it is bound to.
+fields! {
+/// The right to answer one call at a time. References: its capabilities. It stays beyond the last of them
+/// while leases of its call are held below (`Dead`).
 #[repr(C, align(128))]
 pub struct Reply {
     /// Common to all objects.
@@ -75,18 +89,19 @@ pub struct Reply {
     pub state: Field<ReplyState>,
     /// How many of `leases` are in use.
     pub lease_count: Field<u8>,
-    /// `Dead`: the error number the caller is told.
+    /// The error number the caller is told if its server dies; 0: `Restarted`.
     pub end_error: Field<u16>,
-    /// The caller, while bound (a reference).
+    /// The caller, while bound and alive.
     pub caller: Field<Link<Thread>>,
-    /// Receiving: the thread.
+    /// The thread that receives with it, or received its call.
     pub receiver: Field<Link<Thread>>,
-    /// The process whose end ends it: the one that made it, or it was moved to.
+    /// The process whose end ends it: the last one that received with it, or made it.
     pub owner: Field<Link<Process>>,
+    /// Bound: its place in the receiver's tree of donors: key = (255 − caller's priority) << 56 | raw id.
+    pub donating: TreeLinks,
     /// Its place in `Process::replies`.
     pub in_process: ListLinks,
     /// What the caller lent.
     pub leases: [Field<Link<Lease>>; 4],
-    /// Who paid for the leases' bookkeeping: the caller's quota, which may be gone before them.
-    pub lease_quota: Field<Link<Quota>>,
+}
 }

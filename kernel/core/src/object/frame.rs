@@ -1,20 +1,27 @@
 //! What the kernel knows of each frame of physical memory.
 
+use super::Quota;
 use crate::field::Field;
+use crate::fields;
+use crate::id::Link;
 
-/// One frame. Free frames are linked in the buddy lists of `mm::frames`.
+fields! {
+/// One frame. Free frames are linked in the buddy lists of `mm::frames`. All zero: not RAM.
 #[repr(C, align(32))]
 pub struct FrameInfo {
     /// Who holds it: memory objects, page tables, leases mapped or pinned, IPC buffers. 0: free, or not RAM.
     pub references: Field<u32>,
-    /// Free: the order of the run it heads. 0xff: not a head, or not managed.
+    /// Free: the order of the run it heads, plus one. 0: not the head of a free run.
     pub order: Field<u8>,
-    /// Whether the kernel manages it.
-    pub managed: Field<bool>,
+    /// The account it is charged to (a reference), until its last holder lets go. None: the kernel's own.
+    pub quota: Field<Link<Quota>>,
     /// Free heads: the next of the same order.
     pub next: Field<u32>,
     /// Free heads: the previous of the same order.
     pub prev: Field<u32>,
+    /// Leases pinned writable that hold it: while there are any it is not executed.
+    pub written: Field<u32>,
     /// Spare.
-    pub reserved: [Field<u32>; 3],
+    pub reserved: Field<u32>,
+}
 }

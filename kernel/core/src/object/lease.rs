@@ -2,8 +2,10 @@
 
 use super::{ListHead, Quota, Reply, Space};
 use crate::field::Field;
+use crate::fields;
 use crate::id::Link;
 
+fields! {
 /// One lease. It ends with its call; while something below it holds (`children`, `pins`), the call doesn't end.
 ///
 /// A passed-on lease (`parent`) names the same space as its root, with the range narrowed, so that
@@ -24,12 +26,19 @@ pub struct Lease {
     pub parent: Field<Link<Lease>>,
     /// Leases made of it by passing on.
     pub children: Field<u32>,
+    /// How many of these hold frames, themselves or below.
+    pub children_holding: Field<u32>,
+    /// Holds of its own: mappings and pins (`Kernel::lease_hold`).
+    pub holds: Field<u32>,
     /// Pins on it (a quarantined one counts).
     pub pins: Field<u32>,
     /// Mappings of it in the server's space (`Mapping::in_lease`).
     pub mappings: ListHead,
     /// Withdrawn: the caller is gone or was cancelled; copies are refused, held frames stay.
     pub withdrawn: Field<bool>,
-    /// Who pays for it.
+    /// How many leases are above it.
+    pub depth: Field<u8>,
+    /// Who pays for it (a reference).
     pub quota: Field<Link<Quota>>,
+}
 }

@@ -28,12 +28,28 @@ pub use namespace::{Name, Namespace};
 pub use notification::Notification;
 pub use process::{Process, ProcessState, Watch};
 pub use quota::Quota;
-pub use space::{Mapping, Space};
+pub use space::{Mapping, MappingKind, Space};
 pub use thread::{Registers, Thread, ThreadState};
 
 use crate::field::Field;
-use crate::id::Link;
+use crate::fields;
+use crate::id::{Id, Link};
+use crate::kernel::{InKernel, Kernel};
+use crate::machine::Machine;
+use abi::Kind;
 
+/// What a capability can name.
+pub trait Object: InKernel {
+    /// Its kind, as its holders know it.
+    const CAP_KIND: Kind;
+    /// The part that all objects have in common.
+    fn header(&self) -> &Header;
+    /// Called when the last reference is gone: gives everything back that it holds, then
+    /// [`Kernel::free_object`]. Short: what takes long goes through [`crate::reaper`].
+    fn end<M: Machine>(kernel: &Kernel<M>, id: Id<Self>);
+}
+
+fields! {
 /// What every object that a capability can name begins with.
 #[repr(C)]
 pub struct Header {
@@ -77,4 +93,5 @@ pub struct ListHead {
     pub first: Field<u32>,
     /// The last node, or 0.
     pub last: Field<u32>,
+}
 }

@@ -2,8 +2,10 @@
 
 use super::{Header, Quota, Session};
 use crate::field::Field;
+use crate::fields;
 use crate::id::Link;
 
+fields! {
 /// Scheme names, each bound to a root session. References: its capabilities and its processes.
 #[repr(C, align(64))]
 pub struct Namespace {
@@ -11,6 +13,8 @@ pub struct Namespace {
     pub header: Header,
     /// The first name (`Name::next`).
     pub first: Field<Link<Name>>,
+    /// The next one that the reaper ends.
+    pub next_reap: Field<u32>,
     /// How many they are.
     pub count: Field<u32>,
 }
@@ -28,4 +32,5 @@ pub struct Name {
     pub quota: Field<Link<Quota>>,
     /// The rights that the binding capability had.
     pub rights: Field<u16>,
+}
 }

@@ -2,9 +2,12 @@
 
 use super::{Endpoint, Header, ListHead, TreeLinks};
 use crate::field::Field;
+use crate::fields;
 use crate::id::Link;
 
-/// A word of bits. References: its capabilities, interrupts, watches, endpoints, threads that wait.
+fields! {
+/// A word of bits. References: its capabilities, interrupts, watches, the endpoint it is bound to. Threads that
+/// wait hold none: they are told `Closed` when it ends.
 #[repr(C, align(128))]
 pub struct Notification {
     /// Common to all objects.
@@ -15,8 +18,9 @@ pub struct Notification {
     pub waiters: ListHead,
     /// The endpoint whose receivers get the bits too (not a reference: the endpoint unbinds).
     pub endpoint: Field<Link<Endpoint>>,
-    /// The timer's place in the tree of timers; key 0: not armed.
+    /// The timer's place in the tree of timers; level 0: not armed.
     pub timer: TreeLinks,
     /// Bits the timer sets.
     pub timer_bits: Field<u64>,
+}
 }

@@ -3,6 +3,7 @@
 use super::{Header, ListHead, ListLinks, Namespace, Notification, Quota, Space, TreeLinks};
 use crate::field::Field;
 use crate::field_enum;
+use crate::fields;
 use crate::id::Link;
 
 field_enum! {
@@ -19,6 +20,7 @@ field_enum! {
     }
 }
 
+fields! {
 /// A process. References: its capabilities, and each of its threads.
 ///
 /// Once it is not `Running` its threads are gone; `teardown` counts the bounded steps that give
@@ -60,8 +62,8 @@ pub struct Process {
     pub watches: Field<Link<Watch>>,
     /// The next step of its teardown.
     pub teardown: Field<u32>,
-    /// The next process to be torn down.
-    pub next_teardown: Field<Link<Process>>,
+    /// The next one that the reaper ends.
+    pub next_reap: Field<u32>,
     /// Nanoseconds its threads ran, those that ended included.
     pub run_time_ns: Field<u64>,
     /// The handler of foreign call numbers, or 0.
@@ -83,4 +85,5 @@ pub struct Watch {
     pub next: Field<Link<Watch>>,
     /// Who pays.
     pub quota: Field<Link<Quota>>,
+}
 }

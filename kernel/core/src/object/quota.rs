@@ -3,8 +3,10 @@
 use super::{Header, ListHead, ListLinks};
 use crate::arena::ArenaKind;
 use crate::field::Field;
+use crate::fields;
 use crate::id::Link;
 
+fields! {
 /// An account of pages. A child's limit is charged to its parent whole. References: its capabilities,
 /// processes, children, and the objects charged to it.
 ///
@@ -29,6 +31,14 @@ pub struct Quota {
     pub account: Field<u64>,
     /// The first quota above it, cached for moving charges.
     pub parent: Field<Link<Quota>>,
+    /// Capabilities and live processes it has. At 0 nobody can spend from it any more: it gives what it doesn't use
+    /// back, and from then on its charges are its nearest living ancestor's.
+    pub owners: Field<u32>,
+    /// Whether that has happened.
+    pub orphaned: Field<bool>,
+    /// How many accounts are above it.
+    pub depth: Field<u8>,
     /// Arena pages of each kind that are charged to it and have room: page number + 1.
     pub partial: [Field<u32>; ArenaKind::COUNT],
+}
 }

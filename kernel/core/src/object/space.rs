@@ -3,8 +3,22 @@
 use super::{Header, Lease, ListLinks, Memory, Process, TreeLinks};
 use crate::address::FrameNumber;
 use crate::field::Field;
+use crate::{field_enum, fields};
 use crate::id::Link;
 
+field_enum! {
+    /// What a mapping leads to.
+    pub enum MappingKind {
+        /// A memory object of the mapper's own.
+        Memory = 0,
+        /// Device registers.
+        Device = 1,
+        /// Pages that a caller lent: the translation of each holds its frame by a reference.
+        Lease = 2,
+    }
+}
+
+fields! {
 /// An address space. References: its capabilities, its process, leases out of it.
 #[repr(C, align(128))]
 pub struct Space {
@@ -20,8 +34,10 @@ pub struct Space {
     pub mapping_count: Field<u32>,
     /// The process that runs in it.
     pub process: Field<Link<Process>>,
-    /// Where the next mapping without an address goes.
+    /// Where the search for room begins when a mapping's address is left to the kernel; 0 stands for the lowest.
     pub next_free: Field<u64>,
+    /// The next one that the reaper ends.
+    pub next_reap: Field<u32>,
     /// Whether its end has begun: nothing more is mapped.
     pub ending: Field<bool>,
 }
@@ -35,7 +51,7 @@ pub struct Mapping {
     pub space: Field<Link<Space>>,
     /// Pages.
     pub length_pages: Field<u64>,
-    /// What is mapped (a reference); none for device registers and leases.
+    /// What is mapped (a reference); none for device registers.
     pub memory: Field<Link<Memory>>,
     /// First page in the memory object; for device registers, the first physical page.
     pub offset_pages: Field<u64>,
@@ -43,12 +59,13 @@ pub struct Mapping {
     pub protection: Field<u8>,
     /// What it may allow at most (the rights of the capability it was mapped with).
     pub limit: Field<u8>,
-    /// 0: memory, 1: device registers, 2: a lease (each page's frame is held by a reference).
-    pub kind: Field<u8>,
-    /// The lease mapped, for kind 2.
+    /// What it leads to.
+    pub kind: Field<MappingKind>,
+    /// The lease mapped.
     pub lease: Field<Link<Lease>>,
-    /// Its place in `Memory::mappings` (kind 0).
+    /// Its place in `Memory::mappings` (not of device registers).
     pub in_memory: ListLinks,
-    /// Its place in `Lease::mappings` (kind 2).
+    /// Its place in `Lease::mappings` .
     pub in_lease: ListLinks,
+}
 }

@@ -1,9 +1,10 @@
 //! A thread: registers, an IPC buffer, a priority, and what it waits for.
 
-use super::{Endpoint, Header, ListLinks, Notification, Process, Reply, Session, TreeLinks};
+use super::{Endpoint, Header, Lease, ListLinks, Notification, Process, Reply, Session, TreeLinks};
 use crate::address::FrameNumber;
 use crate::field::Field;
 use crate::field_enum;
+use crate::fields;
 use crate::id::Link;
 
 field_enum! {
@@ -28,6 +29,7 @@ field_enum! {
     }
 }
 
+fields! {
 /// The registers of a thread that is not running. The layout is read by `kernel/arch`.
 #[repr(C)]
 pub struct Registers {
@@ -64,6 +66,10 @@ pub struct Registers {
 }
 
 /// A thread. References: its capabilities, and its process while it lives.
+///
+/// What the message path touches stands first, so that it touches few cache lines. `endpoint`, `session`,
+/// `reply` and `notification` mean something only in the states that say so; they are no references,
+/// unless said: an object that ends lets go of those who wait at it.
 #[repr(C, align(512))]
 pub struct Thread {
     /// Registers first: the entry code finds them at the thread's address.
@@ -82,32 +88,44 @@ pub struct Thread {
     pub base_priority: Field<u8>,
     /// The priority it has now, with what it inherits.
     pub priority: Field<u8>,
-    /// Whether it was cancelled while it could not be.
-    pub cancelled: Field<bool>,
-    /// Its place in a run queue, a queue of receivers, or a notification's queue.
-    pub queue: ListLinks,
-    /// Its place in an endpoint's queue of senders.
-    pub sending: TreeLinks,
-    /// Its place in the tree of deadlines; key 0: not in it.
-    pub deadline: TreeLinks,
-    /// Its place among its process's threads.
-    pub in_process: ListLinks,
-    /// The endpoint it sends to or receives from (a reference while set).
-    pub endpoint: Field<Link<Endpoint>>,
-    /// The session it sends through (a reference while set).
-    pub session: Field<Link<Session>>,
-    /// The notification it waits on (a reference while set).
-    pub notification: Field<Link<Notification>>,
-    /// Receiving: the free reply object to bind. AwaitingReply: the one bound to its call.
-    pub reply: Field<Link<Reply>>,
     /// Sending: whether an answer is wanted (`call`) or not (`send`).
     pub wants_reply: Field<bool>,
+    /// Cached: the account of its process, told to servers with each message.
+    pub account: Field<u64>,
+    /// Root of the tree of replies bound by its receives and not answered yet (`Reply::donating`): their
+    /// callers lend it their priorities.
+    pub donors: Field<u32>,
+    /// The endpoint whose queue lends it its priority: the one it received from last (`Endpoint::server`).
+    pub serving: Field<Link<Endpoint>>,
+    /// Receiving: the free reply object to bind. AwaitingReply: the one bound to its call.
+    pub reply: Field<Link<Reply>>,
+    /// Sending, Receiving: where.
+    pub endpoint: Field<Link<Endpoint>>,
+    /// Its place in a run queue, a queue of receivers, or a notification's queue.
+    pub queue: ListLinks,
+    /// Its place in the tree of deadlines; level 0: not in it.
+    pub deadline: TreeLinks,
+    /// Its place in an endpoint's queue of senders.
+    pub sending: TreeLinks,
+    /// Sending: the session it sends through (a reference).
+    pub session: Field<Link<Session>>,
+    /// Waiting: the notification.
+    pub notification: Field<Link<Notification>>,
+    /// Its place among its process's threads.
+    pub in_process: ListLinks,
     /// The frame of its IPC buffer (a reference to the frame), or 0.
     pub buffer: Field<FrameNumber>,
     /// The frame of its FPU state.
     pub fpu: Field<FrameNumber>,
-    /// When it was last put on a processor.
-    pub started_ns: Field<u64>,
-    /// Nanoseconds of its time slice used.
+    /// Nanoseconds of its time slice used when it was last preempted.
     pub slice_ns: Field<u64>,
+    /// Sending: capabilities to send, as they were read from its IPC buffer.
+    pub send_caps: [Field<u64>; 4],
+    /// Sending: leases made for its call, not bound to a reply yet.
+    pub send_leases: [Field<Link<Lease>>; 4],
+    /// Sending: how many capabilities.
+    pub send_cap_count: Field<u8>,
+    /// Sending: how many leases.
+    pub send_lease_count: Field<u8>,
+}
 }

@@ -1,3 +1,78 @@
-//! Scheduling.
-/// Run queues and deadlines.
-pub struct Scheduler;
+//! Scheduling: who runs, until when, and who lends whom urgency.
+//!
+//! Fixed priorities with round-robin inside one. The thread on the processor is in no queue. Nothing ticks: one
+//! timer interrupt is armed for whatever comes first, and only ever moved to an earlier time, so that a
+//! later one costs no more than an interrupt that finds nothing to do. A direct switch (a call to a waiting
+//! server, an answer to its caller) touches neither queue nor timer nor clock: the slice goes with it, and
+//! so does the bill: a server works on its caller's time.
+//!
+//! - [`queue`]: ready threads by priority
+//! - [`deadline`]: waits that end at a time, and timers
+//! - [`donation`]: priorities inherited along calls
+//! - [`pick`]: what runs next, blocking and waking
+
+pub mod deadline;
+pub mod donation;
+pub mod pick;
+pub mod queue;
+
+use crate::field::Field;
+use crate::id::Link;
+use crate::object::Thread;
+
+/// A time slice: threads of one priority take turns of this length.
+pub const SLICE_NS: u64 = 10_000_000;
+
+/// No time: the timer is not armed.
+pub const NEVER: u64 = u64::MAX;
+
+/// Run queues, deadlines, and what the processor is doing.
+pub struct Scheduler {
+    /// The running thread may not be the one that should run, or the timer may be armed too late.
+    pub attention: Field<bool>,
+    /// Ready threads.
+    pub queue: queue::RunQueue,
+    /// Root of the tree of threads that wait with a deadline.
+    pub deadlines: Field<u32>,
+    /// Root of the tree of armed notification timers.
+    pub timers: Field<u32>,
+    /// What the timer is armed for, or [`NEVER`].
+    pub armed_ns: Field<u64>,
+    /// When the slice that is running ends.
+    pub slice_end_ns: Field<u64>,
+    /// The thread the slice was given to: time is charged to its process, wherever calls take it.
+    pub payer: Field<Link<Thread>>,
+    /// Since when its time is not charged; without a payer, since when the processor is idle.
+    pub charged_ns: Field<u64>,
+    /// Nanoseconds that no thread ran.
+    pub idle_ns: Field<u64>,
+}
+
+impl Scheduler {
+    /// Nobody is ready.
+    pub fn new() -> Scheduler {
+        Scheduler {
+            attention: Field::new(true),
+            queue: queue::RunQueue::new(),
+            deadlines: Field::new(0),
+            timers: Field::new(0),
+            armed_ns: Field::new(NEVER),
+            slice_end_ns: Field::new(0),
+            payer: Field::new(None),
+            charged_ns: Field::new(0),
+            idle_ns: Field::new(0),
+        }
+    }
+
+    /// Whether a timer interrupt comes no later than the slice ends.
+    #[inline(always)]
+    pub(crate) fn slice_is_armed(&self) -> bool {
+        self.armed_ns.get() <= self.slice_end_ns.get()
+    }
+}
+
+impl Default for Scheduler {
+    fn default() -> Scheduler {
+        Scheduler::new()
+    }
+}

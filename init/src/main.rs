@@ -1,0 +1,66 @@
+//! init's wiring: initfs, manifests, its own endpoint, the supervisor, the server loop.
+#![cfg_attr(target_os = "none", no_std)]
+#![cfg_attr(target_os = "none", no_main)]
+
+extern crate alloc;
+
+use abi::boot::InitHandle;
+use abi::initfs::Archive;
+use abi::{Error, Handle, Result};
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use init::manifest::{check_all, Manifest};
+use init::roots::{root, Machine};
+use init::server::{Services, MANAGER_BADGE, SERVICES_BADGE};
+use init::supervisor::{Supervisor, FAULT_BIT};
+use scheme::notification::Notification;
+use scheme::rt::{calls, memory};
+
+scheme::entry!(run);
+
+fn run() -> u64 {
+    match set_up() {
+        Ok((endpoint, services)) => scheme::server::serve_at(endpoint, services),
+        Err(error) => {
+            log::error!("init can't begin: {error}");
+            1
+        }
+    }
+}
+
+fn set_up() -> Result<(Handle, Services)> {
+    let machine = Machine::read()?;
+    let bytes = memory::fixed_bytes(root(InitHandle::Initfs), machine.initfs_length)?;
+    let archive = Archive::new(bytes)?;
+    let endpoint = calls::endpoint_create(Handle::SELF_QUOTA)?;
+    let notification = Notification::new()?;
+    calls::notification_bind(notification.handle(), endpoint)?;
+    calls::system_watch(root(InitHandle::System), notification.handle(), FAULT_BIT)?;
+    let own = [("services", SERVICES_BADGE), ("service-manager", MANAGER_BADGE)]
+        .into_iter()
+        .map(|(name, badge)| Ok((name.to_string(), calls::session_create(endpoint, badge, 0)?)))
+        .collect::<Result<Vec<_>>>()?;
+    let mut supervisor = Supervisor::new(archive, machine, notification, own);
+    supervisor.add_all(manifests(&archive)?);
+    supervisor.advance();
+    Ok((endpoint, Services::new(supervisor)))
+}
+
+/// The manifests of initfs that are sound. Errors: `Corrupt` when they contradict each other.
+fn manifests(archive: &Archive<'_>) -> Result<Vec<Manifest>> {
+    let mut all = Vec::new();
+    for file in archive.entries().filter(|f| f.name.starts_with("etc/init/") && f.name.ends_with(".toml")) {
+        let text = core::str::from_utf8(file.data).unwrap_or("");
+        match Manifest::parse(text) {
+            Ok(manifest) => all.push(manifest),
+            Err(error) => log::error!("{}: {error}", file.name),
+        }
+    }
+    let services: Vec<Manifest> = all.iter().filter(|m| !m.template).cloned().collect();
+    check_all(&services).map_err(|error| {
+        log::error!("manifests: {error}");
+        Error::Corrupt
+    })?;
+    log::info!("{} services, {} templates", services.len(), all.len().saturating_sub(services.len()));
+    Ok(all)
+}

@@ -1,0 +1,252 @@
+//! In and out of the kernel: `syscall`, interrupts, faults, and the way back.
+//!
+//! Registers go straight into the current thread's `Registers` (its address is in the per-CPU
+//! block); nothing of a thread stays on the kernel stack, so each entry starts at the stack's top
+//! and each exit leaves it empty. Handlers answer the address of the registers to go on with.
+//! References: SDM 2B, SYSCALL, SYSRET, SWAPGS, IRET; SDM 3A, 6.12 (interrupts in 64-bit mode).
+//!
+//! `syscall` does not change the stack: the first instructions run on the user's stack pointer and
+//! must not push. Interrupts are off throughout (SFMASK, interrupt gates). An interrupt in the kernel
+//! comes only while it waits (`sti; hlt; cli`); it is noted and the wait ends. Every other trap
+//! from kernel mode is a defect.
+
+use super::descriptors::{USER_CODE, USER_DATA};
+use super::per_cpu::PerCpu;
+use super::trap;
+use core::arch::global_asm;
+use core::mem::{offset_of, size_of};
+use kernel_core::object::{Registers, Thread};
+use x86_64::registers::model_specific::{Efer, EferFlags, LStar, SFMask, Star};
+use x86_64::registers::rflags::RFlags;
+use x86_64::structures::gdt::SegmentSelector;
+use x86_64::VirtAddr;
+
+const _: () = assert!(offset_of!(Thread, registers) == 0, "registers come first in a thread");
+const _: () = assert!(size_of::<Registers>() == 20 * 8, "the entry code knows every register");
+
+/// Bytes from one stub to the next.
+const STUB: usize = 16;
+
+global_asm!(
+    ".section .text.entry, \"ax\", @progbits",
+    // The registers that both ways in save and both ways out restore, addressed by rsp or rax.
+    ".macro save base",
+    "mov [\\base + {rdi}], rdi",
+    "mov [\\base + {rsi}], rsi",
+    "mov [\\base + {rdx}], rdx",
+    "mov [\\base + {r8}], r8",
+    "mov [\\base + {r9}], r9",
+    "mov [\\base + {r10}], r10",
+    "mov [\\base + {words} + 0], rbx",
+    "mov [\\base + {words} + 8], rbp",
+    "mov [\\base + {words} + 16], r12",
+    "mov [\\base + {words} + 24], r13",
+    "mov [\\base + {words} + 32], r14",
+    "mov [\\base + {words} + 40], r15",
+    ".endm",
+    ".macro restore base",
+    "mov rdi, [\\base + {rdi}]",
+    "mov rsi, [\\base + {rsi}]",
+    "mov rdx, [\\base + {rdx}]",
+    "mov r8, [\\base + {r8}]",
+    "mov r9, [\\base + {r9}]",
+    "mov r10, [\\base + {r10}]",
+    "mov rbx, [\\base + {words} + 0]",
+    "mov rbp, [\\base + {words} + 8]",
+    "mov r12, [\\base + {words} + 16]",
+    "mov r13, [\\base + {words} + 24]",
+    "mov r14, [\\base + {words} + 32]",
+    "mov r15, [\\base + {words} + 40]",
+    ".endm",
+    // SYSCALL: rcx has the return address, r11 the flags.
+    ".balign 64",
+    ".global syscall_entry",
+    "syscall_entry:",
+    "swapgs",
+    "mov gs:[{user_rsp}], rsp",
+    "mov rsp, gs:[{registers}]",
+    "mov [rsp + {rax}], rax",
+    "save rsp",
+    "mov [rsp + {rip}], rcx",
+    "mov [rsp + {rflags}], r11",
+    "mov rcx, gs:[{user_rsp}]",
+    "mov [rsp + {rsp}], rcx",
+    "mov qword ptr [rsp + {full}], 0",
+    "mov rsp, gs:[{stack}]",
+    "xor ebp, ebp",
+    "call {syscall}",
+    // Out: rax has the registers to go on with.
+    ".global resume_user",
+    "resume_user:",
+    "cmp qword ptr [rax + {full}], 0",
+    "jne 2f",
+    "restore rax",
+    "mov rcx, [rax + {rip}]",
+    "mov r11, [rax + {rflags}]",
+    "mov rsp, [rax + {rsp}]",
+    "mov rax, [rax + {rax}]",
+    "swapgs",
+    "sysretq",
+    "2:",
+    "push {user_data}",
+    "push [rax + {rsp}]",
+    "push [rax + {rflags}]",
+    "push {user_code}",
+    "push [rax + {rip}]",
+    "restore rax",
+    "mov rcx, [rax + {rcx}]",
+    "mov r11, [rax + {r11}]",
+    "mov rax, [rax + {rax}]",
+    "swapgs",
+    "iretq",
+    // Faults and interrupts. Above rsp: vector, code, rip, cs, rflags, rsp, ss.
+    ".balign 16",
+    "trap_common:",
+    "test byte ptr [rsp + 24], 3",
+    "jz 4f",
+    "swapgs",
+    "push rax",
+    "cmp qword ptr gs:[{smap}], 0",
+    "je 3f",
+    "clac",
+    "3: cld",
+    "mov rax, gs:[{registers}]",
+    "save rax",
+    "mov [rax + {rcx}], rcx",
+    "mov [rax + {r11}], r11",
+    "pop [rax + {rax}]",
+    "mov rdi, [rsp]",
+    "mov rsi, [rsp + 8]",
+    "mov rcx, [rsp + 16]",
+    "mov [rax + {rip}], rcx",
+    "mov rcx, [rsp + 32]",
+    "mov [rax + {rflags}], rcx",
+    "mov rcx, [rsp + 40]",
+    "mov [rax + {rsp}], rcx",
+    "mov qword ptr [rax + {full}], 1",
+    "mov rsp, gs:[{stack}]",
+    "xor ebp, ebp",
+    "call {trap}",
+    "jmp resume_user",
+    // From kernel mode: what a handler in Rust may lose is kept on the stack, which is aligned here.
+    "4: push rax",
+    "push rcx",
+    "push rdx",
+    "push rsi",
+    "push rdi",
+    "push r8",
+    "push r9",
+    "push r10",
+    "push r11",
+    "cld",
+    "mov rdi, [rsp + 72]",
+    "mov rsi, [rsp + 80]",
+    "lea rdx, [rsp + 88]",
+    "call {kernel_trap}",
+    "pop r11",
+    "pop r10",
+    "pop r9",
+    "pop r8",
+    "pop rdi",
+    "pop rsi",
+    "pop rdx",
+    "pop rcx",
+    "pop rax",
+    "add rsp, 16",
+    "iretq",
+    // Vectors with stacks of their own: never to return.
+    "fatal_common:",
+    "cld",
+    "mov rdi, [rsp]",
+    "mov rsi, [rsp + 8]",
+    "lea rdx, [rsp + 16]",
+    "and rsp, -16",
+    "call {fatal}",
+    "ud2",
+    // One stub a vector. The processor pushes a code for some (SDM 3A, table 6-1; 21, 29, 30: CET, SEV).
+    ".balign 16",
+    ".global trap_stubs",
+    "trap_stubs:",
+    ".set vector, 0",
+    ".rept 256",
+    ".balign 16",
+    ".if !(vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30)",
+    "push 0",
+    ".endif",
+    "push vector",
+    ".if vector == 2 || vector == 8 || vector == 18",
+    "jmp fatal_common",
+    ".else",
+    "jmp trap_common",
+    ".endif",
+    ".set vector, vector + 1",
+    ".endr",
+    rax = const offset_of!(Registers, rax),
+    rdi = const offset_of!(Registers, rdi),
+    rsi = const offset_of!(Registers, rsi),
+    rdx = const offset_of!(Registers, rdx),
+    r8 = const offset_of!(Registers, r8),
+    r9 = const offset_of!(Registers, r9),
+    r10 = const offset_of!(Registers, r10),
+    rcx = const offset_of!(Registers, rcx),
+    r11 = const offset_of!(Registers, r11),
+    words = const offset_of!(Registers, words),
+    rip = const offset_of!(Registers, rip),
+    rsp = const offset_of!(Registers, rsp),
+    rflags = const offset_of!(Registers, rflags),
+    full = const offset_of!(Registers, full_frame),
+    registers = const offset_of!(PerCpu, registers),
+    user_rsp = const offset_of!(PerCpu, user_rsp),
+    stack = const offset_of!(PerCpu, stack),
+    smap = const offset_of!(PerCpu, smap),
+    user_code = const USER_CODE,
+    user_data = const USER_DATA,
+    syscall = sym trap::syscall,
+    trap = sym trap::from_user,
+    kernel_trap = sym trap::from_kernel,
+    fatal = sym trap::fatal,
+);
+
+extern "C" {
+    static trap_stubs: u8;
+    fn syscall_entry();
+    fn resume_user();
+}
+
+/// The address of a vector's stub.
+pub fn stub(vector: usize) -> u64 {
+    (&raw const trap_stubs as u64).wrapping_add(vector.wrapping_mul(STUB) as u64)
+}
+
+/// Sets the registers that `syscall` goes by. Flags cleared on the way in: all that change how the
+/// kernel runs (trap, direction, nested task, alignment check = SMAP's override, interrupts), and the
+/// arithmetic ones, which say something about the user.
+pub fn initialise() {
+    let selector = SegmentSelector;
+    Star::write(selector(USER_CODE), selector(USER_DATA), selector(super::descriptors::KERNEL_CODE), selector(super::descriptors::KERNEL_DATA))
+        .expect("invariant: the segments stand in the order that sysret asks for");
+    LStar::write(VirtAddr::new_truncate(syscall_entry as *const () as u64));
+    SFMask::write(RFlags::from_bits_truncate(0x0025_7fd5));
+    // SAFETY: turns SYSCALL on; the three registers above are set. NX was on since the start.
+    unsafe { Efer::update(|flags| flags.insert(EferFlags::SYSTEM_CALL_EXTENSIONS | EferFlags::NO_EXECUTE_ENABLE)) };
+}
+
+/// Goes to user mode for the first time on this processor, leaving the boot stack behind.
+///
+/// # Safety
+/// `registers` are those of a thread that may run, whose root and FPU state are loaded; nothing on the
+/// present stack is needed any more.
+pub unsafe fn leave(registers: *const Registers) -> ! {
+    // SAFETY: the per-CPU block is set; `resume_user` expects the kernel's GS, the kernel's stack at
+    // its top, and the registers in rax.
+    unsafe {
+        core::arch::asm!(
+            "mov rsp, gs:[{stack}]",
+            "jmp {resume}",
+            stack = const offset_of!(PerCpu, stack),
+            resume = sym resume_user,
+            in("rax") registers,
+            options(noreturn)
+        )
+    }
+}

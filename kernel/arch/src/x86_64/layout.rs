@@ -1,0 +1,46 @@
+//! Where things are: the kernel's half of every address space, and the interrupt vectors.
+//!
+//! | from | what |
+//! | --- | --- |
+//! | 0xffff_8000_0000_0000 | all RAM, writable, never executable (the kernel's own image left out) |
+//! | 0xffff_c000_0000_0000 | arenas of kernel objects, backed page by page |
+//! | 0xffff_e000_0000_0000 | device registers the kernel uses, uncached |
+//! | 0xffff_ffff_8000_0000 | the kernel's image |
+//!
+//! Each of the four has one fixed entry in the top-level table, made at boot and copied to every
+//! address space; only what is below those entries ever changes.
+
+/// Bytes in a page.
+pub const PAGE: u64 = 4096;
+/// Bytes in a large page.
+pub const LARGE: u64 = 2 << 20;
+/// Bytes in a huge page.
+pub const HUGE: u64 = 1 << 30;
+
+/// Where physical address 0 is seen.
+pub const DIRECT: u64 = 0xffff_8000_0000_0000;
+/// Memory from here on is left alone: frame numbers have 32 bits (16 TiB).
+pub const MEMORY_END: u64 = 16 << 40;
+/// Where the arenas begin.
+pub const ARENAS: u64 = 0xffff_c000_0000_0000;
+/// Bytes of all arenas: one top-level entry.
+pub const ARENAS_LENGTH: u64 = 512 << 30;
+/// Where device registers are mapped.
+pub const DEVICES: u64 = 0xffff_e000_0000_0000;
+/// Virtual address less physical address of the kernel's image as linked.
+pub const IMAGE_BASE: u64 = 0xffff_ffff_8000_0000;
+/// One past the highest address user code can have (the lower canonical half).
+pub const USER_LIMIT: u64 = 0x8000_0000_0000;
+
+/// Vectors 32 to 47: where the old interrupt controllers are put out of the way.
+pub const PIC_FIRST: u8 = 32;
+/// Vector of interrupt id 0.
+pub const INTERRUPT_FIRST: u8 = 48;
+/// Interrupt ids.
+pub const INTERRUPTS: usize = 160;
+/// The local APIC's timer.
+pub const TIMER_VECTOR: u8 = 0xf0;
+/// The local APIC's own errors.
+pub const ERROR_VECTOR: u8 = 0xfe;
+/// The local APIC's spurious vector (low four bits set; SDM 3A, 11.9).
+pub const SPURIOUS_VECTOR: u8 = 0xff;

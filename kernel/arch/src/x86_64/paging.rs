@@ -1,0 +1,356 @@
+//! Page tables: entries, and the walk through four levels of them.
+//!
+//! Pure: tables are reached through [`Tables`], so that the same walk runs on real frames and, in
+//! the tests, on a map of arrays. References: SDM 3A, 4.5 (four-level paging), 4.6 (access rights),
+//! 4.9.2 (memory types).
+
+use super::layout::{HUGE, LARGE, PAGE};
+use abi::memory::Protection;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use kernel_core::address::{FrameNumber, PhysAddr};
+use kernel_core::machine::{FrameWords, TableMissing, Translation};
+
+/// The entry is used.
+pub const PRESENT: u64 = 1;
+/// Stores are allowed.
+pub const WRITE: u64 = 1 << 1;
+/// User mode may use it.
+pub const USER: u64 = 1 << 2;
+/// Write-through; with [`UNCACHED`] this selects PAT entry 3: uncached.
+pub const THROUGH: u64 = 1 << 3;
+/// Not cached.
+pub const UNCACHED: u64 = 1 << 4;
+/// The processor used it.
+pub const ACCESSED: u64 = 1 << 5;
+/// The processor wrote through it.
+pub const DIRTY: u64 = 1 << 6;
+/// A page of 2 MiB or 1 GiB.
+pub const LEAF: u64 = 1 << 7;
+/// Kept over loads of the root.
+pub const GLOBAL: u64 = 1 << 8;
+/// No instruction fetches.
+pub const NO_EXECUTE: u64 = 1 << 63;
+/// The bits of an entry that hold an address.
+pub const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+/// Entries of the root that belong to user space.
+pub const USER_ENTRIES: usize = 256;
+
+/// Level of the root; level 0 holds 4 KiB pages, 1 holds 2 MiB pages, 2 holds 1 GiB pages.
+pub const ROOT: u32 = 3;
+
+/// Where tables are found.
+pub trait Tables {
+    /// The table in this frame.
+    fn table(&self, frame: FrameNumber) -> &FrameWords;
+}
+
+/// The index of an address in a table of a level.
+pub const fn index(address: u64, level: u32) -> usize {
+    ((address >> (12u32.wrapping_add(level.wrapping_mul(9)) & 63)) & 511) as usize
+}
+
+/// The table that an entry leads to.
+pub fn frame_of(entry: u64) -> FrameNumber {
+    FrameNumber(((entry & ADDRESS) / PAGE) as u32)
+}
+
+/// An entry that leads to a table. Upper levels allow everything; the last one decides.
+pub fn table_entry(table: FrameNumber, user: bool) -> u64 {
+    table.address().0 | PRESENT | WRITE | ACCESSED | if user { USER } else { 0 }
+}
+
+/// The entry of a user page. Without any protection the page is present for the kernel alone, so
+/// that the frame stays known. Accessed and dirty are set: nothing here reads them, and the processor
+/// then has no reason to write to the table.
+pub fn user_entry(to: &Translation) -> u64 {
+    let mut entry = to.address.0 & ADDRESS | PRESENT | ACCESSED | DIRTY | rights(to.protection);
+    if to.large {
+        entry |= LEAF;
+    }
+    if to.device {
+        entry |= UNCACHED | THROUGH;
+    }
+    entry
+}
+
+fn rights(protection: Protection) -> u64 {
+    let mut bits = 0;
+    if !protection.is_empty() {
+        bits |= USER;
+    }
+    if protection.contains(Protection::WRITE) {
+        bits |= WRITE;
+    }
+    if !protection.contains(Protection::EXECUTE) {
+        bits |= NO_EXECUTE;
+    }
+    bits
+}
+
+/// What a user page's entry says.
+pub fn translation(entry: u64, level: u32) -> Translation {
+    let mut protection = Protection::empty();
+    if entry & USER != 0 {
+        protection |= Protection::READ;
+        protection.set(Protection::WRITE, entry & WRITE != 0);
+        protection.set(Protection::EXECUTE, entry & NO_EXECUTE == 0);
+    }
+    let mask = if level == 1 { LARGE.wrapping_sub(1) } else { PAGE.wrapping_sub(1) };
+    Translation {
+        address: PhysAddr(entry & ADDRESS & !mask),
+        protection,
+        large: level == 1,
+        device: entry & UNCACHED != 0,
+    }
+}
+
+fn slot(table: &FrameWords, index: usize) -> &AtomicU64 {
+    table.get(index & 511).expect("invariant: 512 entries in a table")
+}
+
+/// The last entry for an address, and its level: a leaf or one that is not present. Never above `stop`'s level 0.
+fn walk<T: Tables>(tables: &T, root: FrameNumber, address: u64, stop: u32) -> (&AtomicU64, u32) {
+    let mut level = ROOT;
+    let mut table = tables.table(root);
+    loop {
+        let slot = slot(table, index(address, level));
+        let entry = slot.load(Relaxed);
+        if level <= stop || entry & PRESENT == 0 || entry & LEAF != 0 {
+            return (slot, level);
+        }
+        table = tables.table(frame_of(entry));
+        level = level.wrapping_sub(1);
+    }
+}
+
+/// Enters a leaf at `level` where nothing is. Errors: a table on the way is missing.
+pub fn enter<T: Tables>(tables: &T, root: FrameNumber, address: u64, level: u32, entry: u64) -> Result<(), TableMissing> {
+    let (slot, found) = walk(tables, root, address, level);
+    if found != level {
+        return Err(TableMissing);
+    }
+    slot.store(entry, Relaxed);
+    Ok(())
+}
+
+/// Puts a zeroed table where the highest one on the way to `level` is missing. `false`: none is.
+pub fn install<T: Tables>(tables: &T, root: FrameNumber, address: u64, level: u32, table: FrameNumber, user: bool) -> bool {
+    let (slot, found) = walk(tables, root, address, level);
+    if found <= level || slot.load(Relaxed) & PRESENT != 0 {
+        return false;
+    }
+    slot.store(table_entry(table, user), Relaxed);
+    true
+}
+
+/// The leaf of an address and its level.
+pub fn find<T: Tables>(tables: &T, root: FrameNumber, address: u64) -> Option<(&AtomicU64, u32)> {
+    let (slot, level) = walk(tables, root, address, 0);
+    (slot.load(Relaxed) & PRESENT != 0).then_some((slot, level))
+}
+
+/// Changes the rights of a user page; answers whether there was one.
+pub fn protect<T: Tables>(tables: &T, root: FrameNumber, address: u64, protection: Protection) -> bool {
+    let Some((slot, _)) = find(tables, root, address) else { return false };
+    let kept = slot.load(Relaxed) & !(USER | WRITE | NO_EXECUTE);
+    slot.store(kept | rights(protection), Relaxed);
+    true
+}
+
+/// Takes one table out of the user half, one that leads to no other table.
+pub fn take_table<T: Tables>(tables: &T, root: FrameNumber) -> Option<FrameNumber> {
+    let leads_on = |entry: u64| entry & PRESENT != 0 && entry & LEAF == 0;
+    let first = |table: &FrameWords, length: usize| (0..length).find(|i| leads_on(slot(table, *i).load(Relaxed)));
+    let top = tables.table(root);
+    let mut at = slot(top, first(top, USER_ENTRIES)?);
+    // Two more levels can hold tables: down to the tables of 4 KiB pages.
+    for _ in 0..2 {
+        let table = tables.table(frame_of(at.load(Relaxed)));
+        let Some(next) = first(table, 512) else { break };
+        at = slot(table, next);
+    }
+    Some(frame_of(at.swap(0, Relaxed)))
+}
+
+/// The level down to which there are tables for an address: 0 where a table of 4 KiB pages stands.
+pub fn level_of<T: Tables>(tables: &T, root: FrameNumber, address: u64) -> u32 {
+    walk(tables, root, address, 0).1
+}
+
+/// Looks for a translation from page `from` on, through one lowest-level table at most. `Ok`: the first page
+/// that has one (`from` itself inside a large page). `Err`: there is none before this address, at most `end`.
+pub fn scan<T: Tables>(tables: &T, root: FrameNumber, from: u64, end: u64) -> Result<u64, u64> {
+    let from = from & !PAGE.wrapping_sub(1);
+    let (slot_here, level) = walk(tables, root, from, 0);
+    let next = |address: u64, level: u32| {
+        let size = PAGE.wrapping_shl(level.wrapping_mul(9));
+        (address & !size.wrapping_sub(1)).wrapping_add(size)
+    };
+    if slot_here.load(Relaxed) & PRESENT != 0 {
+        return Ok(from);
+    }
+    if level > 0 {
+        return Err(next(from, level).min(end));
+    }
+    let stop = next(from, 1).min(end);
+    let mut page = next(from, 0);
+    let mut found = false;
+    while page < stop && !found {
+        // The table of the first page serves all pages up to `stop`.
+        found = walk(tables, root, page, 0).0.load(Relaxed) & PRESENT != 0;
+        if !found {
+            page = next(page, 0);
+        }
+    }
+    if found {
+        Ok(page)
+    } else {
+        Err(stop.max(from.wrapping_add(PAGE)).min(end))
+    }
+}
+
+/// The largest page that fits at `address` with `length` bytes to go, by level.
+pub fn fitting(virt: u64, phys: u64, length: u64, huge: bool) -> (u32, u64) {
+    let both = virt | phys;
+    if huge && both % HUGE == 0 && length >= HUGE {
+        (2, HUGE)
+    } else if both % LARGE == 0 && length >= LARGE {
+        (1, LARGE)
+    } else {
+        (0, PAGE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::cell::RefCell;
+
+    struct Frames(Vec<Box<FrameWords>>, RefCell<u32>);
+    impl Tables for Frames {
+        fn table(&self, frame: FrameNumber) -> &FrameWords {
+            &self.0[frame.0 as usize]
+        }
+    }
+    impl Frames {
+        fn new() -> Frames {
+            Frames((0..32).map(|_| Box::new([const { AtomicU64::new(0) }; 512])).collect(), RefCell::new(1))
+        }
+        fn take(&self) -> FrameNumber {
+            *self.1.borrow_mut() += 1;
+            FrameNumber(*self.1.borrow() - 1)
+        }
+        /// Enters with tables as needed; answers how many were.
+        fn map(&self, root: FrameNumber, address: u64, level: u32, entry: u64) -> u32 {
+            let mut tables = 0;
+            while enter(self, root, address, level, entry).is_err() {
+                assert!(install(self, root, address, level, self.take(), true));
+                tables += 1;
+            }
+            tables
+        }
+    }
+
+    fn page(address: u64, protection: Protection) -> Translation {
+        Translation { address: PhysAddr(address), protection, large: false, device: false }
+    }
+
+    #[test]
+    fn indices_pick_nine_bits_a_level() {
+        let address = (5u64 << 39) | (6 << 30) | (7 << 21) | (8 << 12) | 9;
+        assert_eq!([3, 2, 1, 0].map(|level| index(address, level)), [5, 6, 7, 8]);
+        assert_eq!(index(0xffff_8000_0000_0000, 3), USER_ENTRIES);
+        assert_eq!(index(0xffff_ffff_ffff_ffff, 3), 511);
+    }
+
+    #[test]
+    fn a_page_takes_three_tables_and_its_neighbour_none() {
+        let frames = Frames::new();
+        let root = frames.take();
+        let to = page(0x1234_5000, Protection::READ | Protection::WRITE);
+        assert_eq!(frames.map(root, 0x7fff_0000_0000, 0, user_entry(&to)), 3);
+        assert_eq!(frames.map(root, 0x7fff_0000_1000, 0, user_entry(&to)), 0);
+        let (slot, level) = find(&frames, root, 0x7fff_0000_0fff).unwrap();
+        assert_eq!(translation(slot.load(Relaxed), level), to);
+        assert!(find(&frames, root, 0x7fff_0000_2000).is_none());
+    }
+
+    #[test]
+    fn a_large_page_takes_two_tables_and_is_found_from_its_middle() {
+        let frames = Frames::new();
+        let root = frames.take();
+        let to = Translation { large: true, ..page(0x4000_0000, Protection::READ) };
+        assert_eq!(frames.map(root, 0x20_0000, 1, user_entry(&to)), 2);
+        let (slot, level) = find(&frames, root, 0x20_0000 + 0x12345).unwrap();
+        assert_eq!((translation(slot.load(Relaxed), level), level), (to, 1));
+        // A small page can't be entered below it, and no table is put over it.
+        assert!(enter(&frames, root, 0x20_1000, 0, 1).is_err());
+        assert!(!install(&frames, root, 0x20_1000, 0, FrameNumber(30), true));
+    }
+
+    #[test]
+    fn protections_survive_the_trip_and_never_leak_rights() {
+        let frames = Frames::new();
+        let root = frames.take();
+        frames.map(root, 0x5000, 0, user_entry(&page(0x8000, Protection::READ)));
+        for bits in 0..8 {
+            let wanted = Protection::from_bits(bits).unwrap();
+            assert!(protect(&frames, root, 0x5000, wanted));
+            let entry = find(&frames, root, 0x5000).unwrap().0.load(Relaxed);
+            let got = translation(entry, 0);
+            assert_eq!(entry & USER == 0, wanted.is_empty());
+            // READ comes with any other right on this architecture.
+            let read = if wanted.is_empty() { Protection::empty() } else { Protection::READ };
+            assert_eq!((got.protection, got.address), (wanted | read, PhysAddr(0x8000)));
+        }
+        assert!(!protect(&frames, root, 0x6000, Protection::READ));
+    }
+
+    #[test]
+    fn tables_come_back_deepest_first_and_the_kernel_half_stays() {
+        let frames = Frames::new();
+        let root = frames.take();
+        slot(frames.table(root), 300).store(table_entry(FrameNumber(31), false), Relaxed);
+        let to = user_entry(&page(0x8000, Protection::READ));
+        let mut made = 0;
+        for address in [0x1_0000, 0x4000_0000, 0x7ffe_0000_0000] {
+            made += frames.map(root, address, 0, to);
+        }
+        let mut taken = Vec::new();
+        while let Some(frame) = take_table(&frames, root) {
+            assert!(!taken.contains(&frame));
+            taken.push(frame);
+        }
+        assert_eq!(taken.len() as u32, made);
+        assert!(slot(frames.table(root), 300).load(Relaxed) & PRESENT != 0);
+    }
+
+    #[test]
+    fn a_scan_finds_the_next_page_and_skips_what_is_empty() {
+        let frames = Frames::new();
+        let root = frames.take();
+        let to = user_entry(&page(0x8000, Protection::READ));
+        frames.map(root, 0x40_5000, 0, to);
+        frames.map(root, 0x4000_0000 + 0x20_0000, 1, user_entry(&Translation { large: true, ..page(LARGE, Protection::READ) }));
+        let end = 0x7fff_ffff_f000;
+        assert_eq!(scan(&frames, root, 0x1_0000, end), Err(0x20_0000));
+        assert_eq!(scan(&frames, root, 0x20_0000, end), Err(0x40_0000));
+        assert_eq!(scan(&frames, root, 0x40_0000, end), Ok(0x40_5000));
+        assert_eq!(scan(&frames, root, 0x40_5000, end), Ok(0x40_5000));
+        assert_eq!(scan(&frames, root, 0x40_6000, end), Err(0x60_0000));
+        assert_eq!(scan(&frames, root, 0x40_0000, 0x40_3000), Err(0x40_3000));
+        assert_eq!(scan(&frames, root, 0x4000_0000, end), Err(0x4020_0000));
+        assert_eq!(scan(&frames, root, 0x4020_3000, end), Ok(0x4020_3000));
+        assert_eq!(scan(&frames, root, 0x8000_0000, end), Err(0xc000_0000));
+        assert_eq!(scan(&frames, root, 1 << 39, end), Err(2 << 39));
+    }
+
+    #[test]
+    fn the_largest_fitting_page_is_chosen() {
+        assert_eq!(fitting(HUGE, HUGE, HUGE, true), (2, HUGE));
+        assert_eq!(fitting(HUGE, HUGE, HUGE, false), (1, LARGE));
+        assert_eq!(fitting(HUGE, LARGE, HUGE, true), (1, LARGE));
+        assert_eq!(fitting(LARGE, LARGE, LARGE - 1, true), (0, PAGE));
+        assert_eq!(fitting(LARGE, PAGE, LARGE, true), (0, PAGE));
+    }
+}

@@ -1,0 +1,121 @@
+//! What one processor keeps for itself, reached through its GS base.
+//!
+//! In the kernel GS base points to this block; in user mode it holds the user's (always 0: FSGSBASE
+//! stays off) and the block's address waits in KERNEL_GS_BASE. The entry code in [`super::entry`]
+//! knows the offsets of the first fields.
+
+use super::kernel_space;
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use kernel_core::address::{CpuId, FrameNumber};
+use x86_64::registers::control::{Cr3, Cr3Flags};
+use x86_64::registers::model_specific::{GsBase, KernelGsBase};
+use x86_64::structures::paging::PhysFrame;
+use x86_64::{PhysAddr, VirtAddr};
+
+/// One processor's block.
+#[repr(C, align(64))]
+pub struct PerCpu {
+    /// Where the entry code saves registers: the current thread's `Registers`.
+    pub registers: AtomicU64,
+    /// The user's stack pointer, for the few instructions until it is saved.
+    pub user_rsp: AtomicU64,
+    /// Top of the kernel stack.
+    pub stack: AtomicU64,
+    /// This block's own address.
+    pub own: AtomicU64,
+    /// Whether SMAP is on: then entries from user mode clear AC.
+    pub smap: AtomicU64,
+    /// The root that is loaded.
+    pub root: AtomicU32,
+    /// The thread whose FPU state and FS base are in the processor: its FPU frame, 0 for none.
+    pub fpu: AtomicU32,
+    /// The thread that all of the above belongs to, as a raw id; 0: none.
+    pub thread: AtomicU32,
+    /// The vector that ended an idle wait; 0: none.
+    pub idle_vector: AtomicU32,
+    /// The FS base that is loaded.
+    pub fs_base: AtomicU64,
+    /// What the timer is set to; 0: nothing.
+    pub deadline_ns: AtomicU64,
+    /// Entries to the kernel.
+    pub entries: AtomicU64,
+    /// Loads of the root.
+    pub root_loads: AtomicU64,
+    /// TLB flushes.
+    pub flushes: AtomicU64,
+    /// Device interrupts.
+    pub interrupts: AtomicU64,
+    /// Nanoseconds spent waiting.
+    pub idle_ns: AtomicU64,
+    /// Whether the first user instruction was reached.
+    pub entered_user: AtomicBool,
+}
+
+static BOOT: PerCpu = PerCpu {
+    registers: AtomicU64::new(0),
+    user_rsp: AtomicU64::new(0),
+    stack: AtomicU64::new(0),
+    own: AtomicU64::new(0),
+    smap: AtomicU64::new(0),
+    root: AtomicU32::new(0),
+    fpu: AtomicU32::new(0),
+    thread: AtomicU32::new(0),
+    idle_vector: AtomicU32::new(0),
+    fs_base: AtomicU64::new(0),
+    deadline_ns: AtomicU64::new(0),
+    entries: AtomicU64::new(0),
+    root_loads: AtomicU64::new(0),
+    flushes: AtomicU64::new(0),
+    interrupts: AtomicU64::new(0),
+    idle_ns: AtomicU64::new(0),
+    entered_user: AtomicBool::new(false),
+};
+
+extern "C" {
+    static __stack_main: u8;
+}
+
+/// The boot processor.
+pub const BOOT_CPU: CpuId = CpuId(0);
+
+/// This processor's block. One processor runs, so it is the boot processor's; with more, this reads
+/// `own` through GS.
+#[inline(always)]
+pub fn this() -> &'static PerCpu {
+    &BOOT
+}
+
+/// Adds one to a counter that only its own processor writes.
+#[inline(always)]
+pub fn count(counter: &AtomicU64) {
+    counter.store(counter.load(Relaxed).wrapping_add(1), Relaxed);
+}
+
+/// Points GS at the boot processor's block.
+pub fn initialise(smap: bool) {
+    let block = this();
+    let address = &raw const BOOT as u64;
+    block.own.store(address, Relaxed);
+    block.stack.store(&raw const __stack_main as u64, Relaxed);
+    block.smap.store(u64::from(smap), Relaxed);
+    GsBase::write(VirtAddr::new_truncate(address));
+    KernelGsBase::write(VirtAddr::zero());
+}
+
+/// Loads a page-table root. The kernel's half is the same in all of them.
+#[inline(always)]
+pub fn load_root(root: FrameNumber) {
+    let block = this();
+    // SAFETY: every root holds the kernel's half: the kernel's own by construction, a process's
+    // through `space_create`; user halves are only ever reached from user mode.
+    unsafe { Cr3::write(PhysFrame::containing_address(PhysAddr::new_truncate(root.address().0)), Cr3Flags::empty()) };
+    block.root.store(root.0, Relaxed);
+    count(&block.root_loads);
+}
+
+/// Makes sure that a root that is about to go is not the one loaded.
+pub fn leave_root(root: FrameNumber) {
+    if this().root.load(Relaxed) == root.0 {
+        load_root(kernel_space::kernel_root());
+    }
+}

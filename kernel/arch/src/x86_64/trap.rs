@@ -1,0 +1,231 @@
+//! What each way into the kernel does, in Rust: call the core, follow what it says.
+
+use super::layout::{ERROR_VECTOR, INTERRUPTS, INTERRUPT_FIRST, TIMER_VECTOR, USER_LIMIT};
+use super::machine::X86;
+use super::per_cpu::{self, BOOT_CPU};
+use super::{apic, clock, fpu, idle};
+use core::cell::UnsafeCell;
+use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use kernel_core::address::FrameNumber;
+use kernel_core::object::Registers;
+use kernel_core::fault::Fault;
+use kernel_core::{Kernel, Next};
+use spin::Once;
+use x86_64::registers::control::Cr2;
+use x86_64::registers::model_specific::FsBase;
+use x86_64::VirtAddr;
+
+struct Global(UnsafeCell<MaybeUninit<Kernel<X86>>>);
+// SAFETY: one processor runs, and entries do not nest.
+unsafe impl Sync for Global {}
+
+static KERNEL: Global = Global(UnsafeCell::new(MaybeUninit::uninit()));
+static READY: AtomicBool = AtomicBool::new(false);
+static WATCH: Once<Watch> = Once::new();
+/// The time-stamp counter when a thread first ran.
+static FIRST_USER: AtomicU64 = AtomicU64::new(0);
+
+/// Looks at the kernel before each wait.
+pub type Watch = fn(&Kernel<X86>);
+
+/// Gives the kernel to the machine layer, for good.
+pub fn keep(kernel: Kernel<X86>) {
+    assert!(!READY.swap(true, Relaxed), "invariant: one kernel");
+    // SAFETY: nothing else looks at KERNEL before READY, which was false until now, and one processor runs.
+    unsafe { (*KERNEL.0.get()).write(kernel) };
+}
+
+/// The time-stamp counter when the first user instruction ran.
+pub fn first_user_tsc() -> u64 {
+    FIRST_USER.load(Relaxed)
+}
+
+/// The kernel, for an entry.
+///
+/// # Safety
+/// Called from an entry alone, once, after `keep`; the reference ends with the entry.
+unsafe fn entered() -> &'static mut Kernel<X86> {
+    per_cpu::count(&per_cpu::this().entries);
+    // SAFETY: the caller's duty; entries do not nest.
+    unsafe { (*KERNEL.0.get()).assume_init_mut() }
+}
+
+/// `syscall` was executed; its registers are saved.
+pub extern "C" fn syscall() -> *const Registers {
+    // SAFETY: an entry.
+    let kernel = unsafe { entered() };
+    let next = kernel.syscall(BOOT_CPU);
+    follow(kernel, next)
+}
+
+/// A fault or an interrupt in user mode; its registers are saved.
+pub extern "C" fn from_user(vector: u64, code: u64) -> *const Registers {
+    // SAFETY: an entry.
+    let kernel = unsafe { entered() };
+    let next = if vector < 32 {
+        let address = if vector == 14 { Cr2::read_raw() } else { 0 };
+        kernel.fault(BOOT_CPU, Fault { vector, code, address })
+    } else {
+        interrupt(kernel, vector as u8)
+    };
+    follow(kernel, next)
+}
+
+/// What an interrupt leads to. Acknowledged here, after a level-triggered line was masked by the core.
+fn interrupt(kernel: &mut Kernel<X86>, vector: u8) -> Next {
+    let block = per_cpu::this();
+    match vector {
+        TIMER_VECTOR => {
+            block.deadline_ns.store(0, Relaxed);
+            apic::end_of_interrupt();
+            kernel.timer(BOOT_CPU)
+        }
+        ERROR_VECTOR => {
+            let status = apic::error();
+            apic::end_of_interrupt();
+            log::warn!("the local APIC reports error {status:#x}");
+            kernel.leave(BOOT_CPU)
+        }
+        _ => match usize::from(vector).checked_sub(usize::from(INTERRUPT_FIRST)) {
+            Some(id) if id < INTERRUPTS => {
+                per_cpu::count(&block.interrupts);
+                let next = kernel.interrupt(BOOT_CPU, id);
+                apic::end_of_interrupt();
+                next
+            }
+            // Spurious: of the local APIC, which wants no acknowledgement, or of the old controllers.
+            _ => kernel.leave(BOOT_CPU),
+        },
+    }
+}
+
+/// Answers the registers of the thread to run, after making the processor ready for it.
+#[inline(always)]
+fn follow(kernel: &mut Kernel<X86>, next: Next) -> *const Registers {
+    let block = per_cpu::this();
+    if let Next::Run(id) = next {
+        let registers = &kernel.threads[id].registers;
+        // The thread that was here last: its root and its FPU state are loaded (`fpu_forget` forgets the
+        // thread too). An instruction pointer outside the lower half would fault at the way out.
+        if block.thread.load(Relaxed) == id.raw()
+            && block.fs_base.load(Relaxed) == registers.fs_base.get()
+            && registers.rip.get() < USER_LIMIT
+        {
+            return registers;
+        }
+    }
+    follow_far(kernel, next)
+}
+
+/// Waits while there is nothing to run; then loads what the thread to run needs.
+#[inline(never)]
+fn follow_far(kernel: &mut Kernel<X86>, mut next: Next) -> *const Registers {
+    let block = per_cpu::this();
+    loop {
+        let Next::Run(id) = next else {
+            if let Some(watch) = WATCH.get() {
+                watch(kernel);
+            }
+            let start = clock::now_ns();
+            let vector = idle::wait();
+            let waited = clock::now_ns().wrapping_sub(start);
+            block.idle_ns.store(block.idle_ns.load(Relaxed).wrapping_add(waited), Relaxed);
+            per_cpu::count(&block.entries);
+            next = interrupt(kernel, vector);
+            continue;
+        };
+        let thread = &kernel.threads[id];
+        let registers = &thread.registers;
+        if registers.rip.get() >= USER_LIMIT {
+            next = kernel.fault(BOOT_CPU, Fault { vector: 13, code: 0, address: 0 });
+            continue;
+        }
+        let root = thread.root.get();
+        if block.root.load(Relaxed) != root.0 {
+            per_cpu::load_root(root);
+        }
+        let state = thread.fpu.get();
+        if block.fpu.load(Relaxed) != state.0 {
+            change(state, registers);
+        } else if block.fs_base.load(Relaxed) != registers.fs_base.get() {
+            set_fs_base(registers.fs_base.get());
+        }
+        block.registers.store(&raw const *registers as u64, Relaxed);
+        block.thread.store(id.raw(), Relaxed);
+        return registers;
+    }
+}
+
+/// Another thread runs than before. The FS base is always written: user code may have changed it by
+/// loading a selector.
+fn change(state: FrameNumber, registers: &Registers) {
+    fpu::switch(state);
+    set_fs_base(registers.fs_base.get());
+    if FIRST_USER.load(Relaxed) == 0 {
+        FIRST_USER.store(clock::tsc(), Relaxed);
+    }
+}
+
+fn set_fs_base(base: u64) {
+    // A base outside the lower half would fault here; the core refuses it before.
+    FsBase::write(VirtAddr::new_truncate(if base < USER_LIMIT { base } else { 0 }));
+    per_cpu::this().fs_base.store(base, Relaxed);
+}
+
+/// The frame that the processor pushes.
+#[repr(C)]
+pub struct Pushed {
+    rip: u64,
+    cs: u64,
+    rflags: u64,
+    rsp: u64,
+    ss: u64,
+}
+
+/// A trap from kernel mode: an interrupt that ends the idle wait, or a defect.
+pub extern "C" fn from_kernel(vector: u64, code: u64, pushed: &mut Pushed) {
+    if vector < 32 {
+        defect(vector, code, pushed);
+    }
+    const INTERRUPTS_ON: u64 = 1 << 9;
+    per_cpu::this().idle_vector.store(vector as u32, Relaxed);
+    // One at a time: the wait goes on with interrupts off.
+    pushed.rflags &= !INTERRUPTS_ON;
+}
+
+/// An NMI, a double fault or a machine check, whatever ran.
+pub extern "C" fn fatal(vector: u64, code: u64, pushed: &mut Pushed) -> ! {
+    defect(vector, code, pushed)
+}
+
+fn defect(vector: u64, code: u64, pushed: &Pushed) -> ! {
+    let name = match vector {
+        0 => "divide error",
+        1 => "debug trap",
+        2 => "NMI",
+        3 => "breakpoint",
+        6 => "invalid opcode",
+        8 => "double fault",
+        13 => "general protection fault",
+        14 => "page fault",
+        18 => "machine check",
+        _ => "trap",
+    };
+    let address = Cr2::read_raw();
+    panic!(
+        "{name} in the kernel: vector {vector}, code {code:#x}, address {address:#x}, rip {:#x}, rsp {:#x}, cs {:#x}, ss {:#x}, flags {:#x}",
+        pushed.rip, pushed.rsp, pushed.cs, pushed.ss, pushed.rflags
+    );
+}
+
+/// Starts running threads. `watch` is called whenever there is nothing to run. Never comes back.
+pub fn run(watch: Watch) -> ! {
+    WATCH.call_once(|| watch);
+    // SAFETY: the one call at the end of boot, after `keep`; not nested in an entry.
+    let kernel = unsafe { entered() };
+    let next = kernel.reschedule(BOOT_CPU);
+    let registers = follow(kernel, next);
+    // SAFETY: `follow` has loaded all that the thread needs; boot's stack holds nothing that is used again.
+    unsafe { super::entry::leave(registers) }
+}

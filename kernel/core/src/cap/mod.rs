@@ -1,0 +1,21 @@
+//! Authority: who holds what, who pays, who lives.
+//!
+//! - [`allocate`]: objects out of arenas, charged by the page
+//! - [`reference`](mod@reference): counting who names an object
+//! - [`quota`](mod@quota): accounts
+//! - [`table`]: capability tables
+//! - [`derivation`]: the tree of capabilities: derive, close, revoke
+//! - [`process`] and [`thread`]: their lives and ends
+//! - [`namespace`]: scheme names
+
+pub mod allocate;
+pub mod derivation;
+pub mod namespace;
+pub mod process;
+pub mod quota;
+pub mod reference;
+pub mod table;
+pub mod thread;
+
+#[cfg(test)]
+mod tests;

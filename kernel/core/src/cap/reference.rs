@@ -1,0 +1,84 @@
+//! Who names an object: references, typed and by kind.
+
+use crate::id::Id;
+use crate::kernel::Kernel;
+use crate::machine::Machine;
+use crate::object::{
+    DeviceMemory, DmaDomain, Endpoint, Header, Interrupt, IoPorts, Memory, Namespace, Notification, Object, Pin,
+    Process, Quota, Reply, Session, Space, Thread,
+};
+use abi::Kind;
+
+/// Does `$act` with `$id` typed by a kind; kinds without objects (`System`, `Log`) do `$none`.
+macro_rules! by_kind {
+    ($kind:expr, $raw:expr, |$id:ident| $act:expr, $none:expr) => {
+        match ($kind, Id::<()>::try_new($raw as usize)) {
+            (_, None) => $none,
+            (Kind::Process, _) => by_kind!(@one Process, $raw, $id, $act),
+            (Kind::Thread, _) => by_kind!(@one Thread, $raw, $id, $act),
+            (Kind::AddressSpace, _) => by_kind!(@one Space, $raw, $id, $act),
+            (Kind::Memory, _) => by_kind!(@one Memory, $raw, $id, $act),
+            (Kind::Endpoint, _) => by_kind!(@one Endpoint, $raw, $id, $act),
+            (Kind::Session, _) => by_kind!(@one Session, $raw, $id, $act),
+            (Kind::Reply, _) => by_kind!(@one Reply, $raw, $id, $act),
+            (Kind::Notification, _) => by_kind!(@one Notification, $raw, $id, $act),
+            (Kind::Namespace, _) => by_kind!(@one Namespace, $raw, $id, $act),
+            (Kind::Quota, _) => by_kind!(@one Quota, $raw, $id, $act),
+            (Kind::DmaDomain, _) => by_kind!(@one DmaDomain, $raw, $id, $act),
+            (Kind::Pin, _) => by_kind!(@one Pin, $raw, $id, $act),
+            (Kind::Interrupt, _) => by_kind!(@one Interrupt, $raw, $id, $act),
+            (Kind::IoPorts, _) => by_kind!(@one IoPorts, $raw, $id, $act),
+            (Kind::DeviceMemory, _) => by_kind!(@one DeviceMemory, $raw, $id, $act),
+            (Kind::EventQueue | Kind::SchedContext | Kind::System | Kind::Log, _) => $none,
+        }
+    };
+    (@one $t:ident, $raw:expr, $id:ident, $act:expr) => {{
+        let $id = Id::<$t>::try_new($raw as usize).expect("invariant: a capability's object is an id");
+        $act
+    }};
+}
+
+impl<M: Machine> Kernel<M> {
+    /// One more reference to an object.
+    pub fn retain<T: Object>(&self, id: Id<T>) {
+        let references = &self.arena::<T>()[id].header().references;
+        references.set(references.get().checked_add(1).expect("invariant: fewer references than 2^32"));
+    }
+
+    /// One reference to an object less; with the last one it ends.
+    pub fn release<T: Object>(&self, id: Id<T>) {
+        let references = &self.arena::<T>()[id].header().references;
+        let left = references.get().checked_sub(1).expect("invariant: a reference let go was held");
+        references.set(left);
+        if left == 0 {
+            T::end(self, id);
+        }
+    }
+
+    /// One more capability names an object.
+    pub(crate) fn cap_retain(&self, kind: Kind, raw: u32) {
+        by_kind!(kind, raw, |id| self.retain(id), ());
+        if kind == Kind::Quota {
+            by_kind!(@one Quota, raw, id, self.quota_adopt(id));
+        }
+    }
+
+    /// One capability less names an object.
+    pub(crate) fn cap_release(&self, kind: Kind, raw: u32) {
+        match kind {
+            Kind::Quota => by_kind!(@one Quota, raw, id, self.quota_disown(id)),
+            Kind::Process => by_kind!(@one Process, raw, id, self.process_capability_gone(id)),
+            _ => {}
+        }
+        by_kind!(kind, raw, |id| self.release(id), ());
+    }
+
+    /// An object's number since boot; 0 for kinds without objects.
+    pub(crate) fn object_id(&self, kind: Kind, raw: u32) -> u64 {
+        by_kind!(kind, raw, |id| header(self.arena(), id).object_id.get(), 0)
+    }
+}
+
+fn header<T: Object>(arena: &crate::arena::Arena<T>, id: Id<T>) -> &Header {
+    arena[id].header()
+}

@@ -1,0 +1,219 @@
+//! Capability tables: looking up, putting in, taking out.
+//!
+//! Each process has its own run of entries in the capability arena, backed page by page and charged to its
+//! account. Look-up is one masked compare on an entry's word. Free entries keep the generation that the
+//! next handle will have, so pages of a table stay until the process ends.
+
+use crate::arena::{Arena, ArenaKind};
+use crate::id::{Id, Link};
+use crate::kernel::Kernel;
+use crate::machine::{Fault, Machine};
+use crate::object::{Cap, Process};
+use abi::{Error, Handle, Kind, Result, Rights};
+
+/// `Cap::flags`: its descendants are being removed.
+pub const REVOKING: u32 = 1;
+const KIND_SHIFT: u32 = 32;
+const RIGHTS_SHIFT: u32 = 40;
+/// Bits of a word that a look-up compares always: handle and kind.
+const HANDLE_AND_KIND: u64 = 0xff_ffff_ffff;
+/// A generation that no handle has: the entry is used up.
+const RETIRED: u16 = 0xffff;
+/// Entries in a page of a table.
+const PER_PAGE: u32 = Arena::<Cap>::PER_PAGE as u32;
+
+fn word(handle: Handle, kind: Kind, rights: Rights) -> u64 {
+    u64::from(handle.0) | (kind as u64) << KIND_SHIFT | u64::from(rights.bits()) << RIGHTS_SHIFT
+}
+
+impl Cap {
+    /// The handle that names it; meaningless in a free entry.
+    pub fn handle(&self) -> Handle {
+        Handle(self.word.get() as u32)
+    }
+    /// What it names; none: the entry is free.
+    pub fn kind(&self) -> Option<Kind> {
+        Kind::from_number((self.word.get() >> KIND_SHIFT) as u8)
+    }
+    /// What it allows.
+    pub fn rights(&self) -> Rights {
+        Rights::from_bits_truncate((self.word.get() >> RIGHTS_SHIFT) as u16)
+    }
+}
+
+impl<M: Machine> Kernel<M> {
+    fn table_base(process: Id<Process>) -> u32 {
+        (process.index().wrapping_mul(M::TABLE_ENTRIES)) as u32
+    }
+
+    /// The first entry of a process's table in the capability arena.
+    pub fn cap_table(&self, process: Id<Process>) -> u32 {
+        Self::table_base(process)
+    }
+
+    /// The process whose table holds an entry.
+    pub fn cap_holder(&self, cap: Id<Cap>) -> Id<Process> {
+        let number = cap.index().checked_div(M::TABLE_ENTRIES).and_then(Id::try_new);
+        number.expect("invariant: table 0 is never used")
+    }
+
+    /// The entry at an index of a process's table, where the table has a page there.
+    #[inline(always)]
+    pub(crate) fn cap_at(&self, process: Id<Process>, index: u32) -> Link<Cap> {
+        if index >= self.processes[process].table_pages.get().wrapping_mul(PER_PAGE) {
+            return None;
+        }
+        Id::try_new(Self::table_base(process).wrapping_add(index) as usize)
+    }
+
+    /// The entry that a handle names, if it is of this kind and has these rights. Errors: `BadHandle`, `WrongKind`,
+    /// `NoRight`.
+    #[inline]
+    pub fn lookup(&self, process: Id<Process>, handle: Handle, kind: Kind, rights: Rights) -> Result<Id<Cap>> {
+        let cap = self.cap_at(process, u32::from(handle.index())).ok_or(Error::BadHandle)?;
+        let entry = self.caps[cap].word.get();
+        let rights = if M::FAULT == Fault::RIGHTS { Rights::empty() } else { rights };
+        let asked = word(handle, kind, rights);
+        let mut mask = HANDLE_AND_KIND | u64::from(rights.bits()) << RIGHTS_SHIFT;
+        if M::FAULT == Fault::GENERATION {
+            mask &= !0xffff_0000;
+        }
+        if entry & mask == asked & mask {
+            return Ok(cap);
+        }
+        let right_kind = word(handle, kind, Rights::empty()) ^ entry;
+        Err(if right_kind & 0xffff_ffff != 0 || handle.is_none() {
+            Error::BadHandle
+        } else if right_kind & HANDLE_AND_KIND != 0 {
+            if entry >> KIND_SHIFT == 0 {
+                Error::BadHandle
+            } else {
+                Error::WrongKind
+            }
+        } else {
+            Error::NoRight
+        })
+    }
+
+    /// The entry that a handle names, of whatever kind. Errors: `BadHandle`.
+    pub fn lookup_any(&self, process: Id<Process>, handle: Handle) -> Result<(Id<Cap>, Kind)> {
+        let cap = self.cap_at(process, u32::from(handle.index())).ok_or(Error::BadHandle)?;
+        let entry = &self.caps[cap];
+        let kind = entry.kind().filter(|_| entry.handle() == handle || M::FAULT == Fault::GENERATION);
+        Ok((cap, kind.ok_or(Error::BadHandle)?))
+    }
+
+    /// Plan: makes sure that the next `n` entries can be put in. Errors: `TableFull`, `OutOfQuota`, `OutOfMemory`,
+    /// `Closed` (the process has ended).
+    pub fn cap_room(&self, process: Id<Process>, n: u32) -> Result<()> {
+        // The common case: the entries that are free already are enough.
+        let mut free = self.processes[process].free_cap.get();
+        for _ in 0..n {
+            let Some(cap) = Id::<Cap>::try_new(free as usize) else {
+                return self.table_grow(process);
+            };
+            free = self.caps[cap].parent.get();
+        }
+        Ok(())
+    }
+
+    /// Backs one more page of a table: room for more entries than a plan asks for.
+    #[cold]
+    fn table_grow(&self, id: Id<Process>) -> Result<()> {
+        let process = &self.processes[id];
+        let (pages, quota) = (process.table_pages.get(), process.quota.get().ok_or(Error::Closed)?);
+        let first = pages.wrapping_mul(PER_PAGE);
+        if first as usize >= M::TABLE_ENTRIES {
+            return Err(Error::TableFull);
+        }
+        let frame = self.frame_allocate(quota)?;
+        let base = Self::table_base(id);
+        let page = (base / PER_PAGE).wrapping_add(pages) as usize;
+        if self.machine.back(ArenaKind::Cap, page, frame, &mut || self.spare_table()).is_err() {
+            self.frame_release(frame);
+            return Err(Error::OutOfMemory);
+        }
+        process.table_pages.set(pages.wrapping_add(1));
+        // Lowest index first; what was free before stays ahead. Index 0 is no handle.
+        let mut next = process.free_cap.get();
+        let mut tail = next;
+        while let Some(cap) = Id::<Cap>::try_new(tail as usize) {
+            match self.caps[cap].parent.get() {
+                0 => break,
+                after => tail = after,
+            }
+        }
+        let head = next;
+        next = 0;
+        for index in (first.max(1)..first.wrapping_add(PER_PAGE)).rev() {
+            let cap = self.cap_at(id, index).expect("invariant: the page was backed");
+            self.caps[cap].word.set(1 << 16);
+            self.caps[cap].parent.set(next);
+            next = cap.raw();
+        }
+        match Id::<Cap>::try_new(tail as usize) {
+            Some(last) if head != 0 => self.caps[last].parent.set(next),
+            _ => process.free_cap.set(next),
+        }
+        Ok(())
+    }
+
+    /// Puts a capability into a table and answers its handle. Errors: those of [`Kernel::cap_room`].
+    pub fn cap_insert(
+        &self,
+        process: Id<Process>,
+        kind: Kind,
+        object: u32,
+        rights: Rights,
+        parent: Link<Cap>,
+    ) -> Result<Handle> {
+        self.cap_room(process, 1)?;
+        let owner = &self.processes[process];
+        let cap = Id::<Cap>::try_new(owner.free_cap.get() as usize).expect("invariant: there is room");
+        let entry = &self.caps[cap];
+        owner.free_cap.set(entry.parent.get());
+        owner.cap_count.update(|n| n.wrapping_add(1));
+        let index = cap.raw().wrapping_sub(Self::table_base(process)) as u16;
+        let handle = Handle::new(index, (entry.word.get() >> 16) as u16);
+        entry.word.set(word(handle, kind, rights));
+        entry.object.set(object);
+        entry.flags.set(0);
+        entry.first_child.set(0);
+        self.cap_link(cap, parent);
+        self.cap_retain(kind, object);
+        Ok(handle)
+    }
+
+    /// Empties an entry without children, and lets its object go.
+    pub(crate) fn cap_remove(&self, cap: Id<Cap>) {
+        let entry = &self.caps[cap];
+        let kind = entry.kind().expect("invariant: only used entries are removed");
+        let object = entry.object.get();
+        self.revoke_done(cap);
+        self.cap_unlink(cap);
+        let process = self.cap_holder(cap);
+        let owner = &self.processes[process];
+        owner.cap_count.update(|n| n.wrapping_sub(1));
+        let generation = entry.handle().generation();
+        if generation >= RETIRED.wrapping_sub(1) {
+            // Its numbers are used up: better one entry less than a handle that names something new.
+            entry.word.set(u64::from(RETIRED) << 16);
+        } else {
+            entry.word.set(u64::from(generation.wrapping_add(1)) << 16);
+            entry.parent.set(owner.free_cap.replace(cap.raw()));
+        }
+        self.cap_release(kind, object);
+    }
+
+    /// Gives one page of a dead process's table back; answers whether there was one.
+    pub(crate) fn table_shrink(&self, id: Id<Process>) -> bool {
+        let process = &self.processes[id];
+        let Some(pages) = process.table_pages.get().checked_sub(1) else { return false };
+        process.table_pages.set(pages);
+        process.free_cap.set(0);
+        let page = (Self::table_base(id) / PER_PAGE).wrapping_add(pages) as usize;
+        let frame = self.machine.unback(ArenaKind::Cap, page);
+        self.frame_release(frame.expect("invariant: pages of a table are backed"));
+        true
+    }
+}

@@ -1,0 +1,5 @@
+//! Tests of authority, through the calls that user code makes.
+
+mod capabilities;
+mod processes;
+mod quotas;

@@ -1,0 +1,98 @@
+//! Threads: how they begin, how they end. What they wait for stands in `ipc` and `sched`.
+
+use crate::address::{FrameNumber, VirtAddr};
+use crate::id::Id;
+use crate::kernel::Kernel;
+use crate::list::InProcess;
+use crate::machine::Machine;
+use crate::object::{Process, ProcessState, Thread};
+use abi::{Error, Result};
+
+/// Flags that a thread starts with: interrupts on, and the bit that always is (SDM 1, 3.4.3).
+const RFLAGS: u64 = 0x202;
+
+/// How a thread starts.
+#[derive(Clone, Copy, Debug)]
+pub struct Start {
+    /// Where.
+    pub entry: VirtAddr,
+    /// Its stack pointer.
+    pub stack: VirtAddr,
+    /// What rdi says.
+    pub argument: u64,
+    /// The page of its IPC buffer.
+    pub buffer: VirtAddr,
+    /// How urgent it is.
+    pub priority: u8,
+}
+
+impl<M: Machine> Kernel<M> {
+    /// Makes a thread of a process, ready to run, without a capability to it. Errors: `BadArgument` (the priority is above
+    /// the process's limit), `BadAddress` (the buffer is not a writable page of the process's own), `Closed` (the
+    /// process has ended), `OutOfQuota`, `OutOfMemory`.
+    pub fn thread_make(&self, owner: Id<Process>, start: Start) -> Result<Id<Thread>> {
+        let process = &self.processes[owner];
+        if process.state.get() != ProcessState::Running {
+            return Err(Error::Closed);
+        }
+        if start.priority > process.priority_limit.get() {
+            return Err(Error::BadArgument);
+        }
+        let space = process.space.get().ok_or(Error::Closed)?;
+        let quota = process.quota.get().ok_or(Error::Closed)?;
+        if !start.buffer.is_aligned() {
+            return Err(Error::BadAddress);
+        }
+        let buffer = self.space_frame(space, start.buffer.0, true)?;
+        let fpu = self.frame_allocate(quota)?;
+        let id = match self.allocate_object::<Thread>(quota) {
+            Ok(id) => id,
+            Err(error) => {
+                self.frame_release(fpu);
+                return Err(error);
+            }
+        };
+        self.machine.fpu_initialise(fpu);
+        self.frame_retain(buffer);
+        let thread = &self.threads[id];
+        thread.fpu.set(fpu);
+        thread.buffer.set(buffer);
+        thread.registers.rip.set(start.entry.0);
+        thread.registers.rsp.set(start.stack.0);
+        thread.registers.rdi.set(start.argument);
+        thread.registers.rflags.set(RFLAGS);
+        thread.registers.full_frame.set(1);
+        thread.base_priority.set(start.priority);
+        thread.priority.set(start.priority);
+        thread.root.set(self.spaces[space].root.get());
+        thread.table_base.set(self.cap_table(owner));
+        thread.account.set(self.quotas[quota].account.get());
+        thread.process.set(Some(owner));
+        self.retain(owner);
+        process.thread_count.update(|n| n.wrapping_add(1));
+        self.threads.list::<InProcess>(&process.threads).push_back(id);
+        self.retain(id);
+        self.make_ready(id);
+        Ok(id)
+    }
+
+    /// Ends a thread, whatever it is doing. The last one of a running process ends the process.
+    pub fn thread_end(&self, id: Id<Thread>) {
+        let Some(owner) = self.threads[id].process.get() else { return };
+        self.thread_stop(id);
+        let thread = &self.threads[id];
+        let process = &self.processes[owner];
+        thread.process.set(None);
+        self.threads.list::<InProcess>(&process.threads).remove(id);
+        process.thread_count.update(|n| n.wrapping_sub(1));
+        let (fpu, buffer) = (thread.fpu.replace(FrameNumber(0)), thread.buffer.replace(FrameNumber(0)));
+        self.machine.fpu_forget(fpu);
+        self.frame_release(fpu);
+        self.frame_release(buffer);
+        if process.thread_count.get() == 0 {
+            self.process_end(owner, ProcessState::Exited, 0);
+        }
+        self.release(id);
+        self.release(owner);
+    }
+}

@@ -1,0 +1,156 @@
+//! Sending: `call` and `send`.
+//!
+//! The fast path is a straight line of reasons to give up, then one commit that can't fail. Everything it gives
+//! up on goes to the slow path, which has the same meaning and all the extras. See `receive` for its
+//! counterpart.
+
+use crate::id::Id;
+use crate::kernel::Kernel;
+use crate::list::Queue;
+use crate::machine::Machine;
+use crate::object::{Reply, ReplyState, Session, Thread, ThreadState};
+use crate::sched::donation::{urgency_key, Donating};
+use crate::syscall::{Answer, Context};
+use crate::ipc::transfer::Allowed;
+use abi::message::Extras;
+use abi::{Error, Result};
+
+impl<M: Machine> Kernel<M> {
+    /// Sends a call through a session; the answer is written when it comes. Errors: `Closed` (nobody can receive from
+    /// the endpoint any more), `TimedOut` (the deadline has passed already), and those of `outgoing`.
+    #[inline]
+    pub(crate) fn call_session(&self, cx: &Context, session: Id<Session>) -> Result<Answer> {
+        if self.call_fast(cx, session) {
+            return Ok(Answer::Written);
+        }
+        self.call_slow(cx, session)
+    }
+
+    /// A call with nothing beside the words, to a server that waits for it: answers whether it was made.
+    #[inline]
+    fn call_fast(&self, cx: &Context, session_id: Id<Session>) -> bool {
+        let [_, tag, extras, ..] = cx.args;
+        // Words only: nothing in the IPC buffer has to be read, nothing can fail.
+        if extras != Extras::NONE.0 {
+            return false;
+        }
+        let session = &self.sessions[session_id];
+        let Some(endpoint_id) = session.endpoint.get() else { return false };
+        let endpoint = &self.endpoints[endpoint_id];
+        // A server waits. (Then no other sender does: at most one of the queues holds anyone.)
+        let Some(to) = Id::<Thread>::try_new(endpoint.receivers.first.get() as usize) else { return false };
+        // Its wait has no deadline that would have to be taken out of its tree.
+        let server = &self.threads[to];
+        if server.deadline.level.get() != 0 {
+            return false;
+        }
+        // It owes no other answer, so that its priority follows from this caller's alone.
+        if server.donors.get() != 0 {
+            return false;
+        }
+        // It is the one that inherits from the queue, so that nothing changes there.
+        if endpoint.server.get() != Some(to) {
+            return false;
+        }
+        let Some(reply_id) = server.reply.get() else { return false };
+        // No more urgent thread is ready: the server will be at least as urgent as its caller.
+        let caller = &self.threads[cx.thread];
+        let priority = caller.priority.get().max(server.base_priority.get());
+        if !self.may_switch(priority) {
+            return false;
+        }
+
+        // From here on nothing gives up.
+        self.threads.list::<Queue>(&endpoint.receivers).remove(to);
+        self.round_begin(endpoint);
+        self.bind(cx.thread, to, reply_id);
+        server.priority.set(priority);
+        let registers = &server.registers;
+        registers.rax.set(0);
+        registers.rdi.set(session.in_endpoint.key.get());
+        registers.rsi.set(tag);
+        registers.rdx.set(0);
+        registers.r8.set(caller.account.get());
+        self.words_copy(cx.thread, to);
+        self.switch_to(cx.cpu, to);
+        true
+    }
+
+    fn call_slow(&self, cx: &Context, session: Id<Session>) -> Result<Answer> {
+        let endpoint_id = self.session_endpoint(session);
+        let endpoint = &self.endpoints[endpoint_id];
+        if endpoint.closed.get() {
+            return Err(Error::Closed);
+        }
+        let allowed = Allowed { leases: true, deadline: true };
+        let out = self.outgoing(cx.thread, cx.process, Extras(cx.arg(2)), allowed)?;
+        let deadline_ns = out.deadline_ns;
+        if self.is_past(deadline_ns) {
+            self.outgoing_drop(out);
+            return Err(Error::TimedOut);
+        }
+        self.outgoing_store(cx.thread, out);
+        self.threads[cx.thread].wants_reply.set(true);
+        match self.receiver_take(endpoint_id) {
+            Some((to, reply)) => {
+                self.bind(cx.thread, to, reply);
+                self.deliver(cx.thread, self.badge(session), to, Some(reply));
+                self.round_begin(endpoint);
+                self.serve(endpoint_id, to);
+                self.priority_update(to);
+                self.hand_over(cx.cpu, to);
+            }
+            None => self.sender_enqueue(cx.thread, session, endpoint_id),
+        }
+        self.deadline_set(cx.thread, deadline_ns);
+        Ok(Answer::Written)
+    }
+
+    /// Sends a one-way message through a session. Errors: `Closed`, `TimedOut`, `BadArgument` (leases), and those of
+    /// `outgoing`.
+    pub(crate) fn send_session(&self, cx: &Context, session: Id<Session>) -> Result<Answer> {
+        let endpoint_id = self.session_endpoint(session);
+        let endpoint = &self.endpoints[endpoint_id];
+        if endpoint.closed.get() {
+            return Err(Error::Closed);
+        }
+        let allowed = Allowed { leases: false, deadline: true };
+        let out = self.outgoing(cx.thread, cx.process, Extras(cx.arg(2)), allowed)?;
+        let deadline_ns = out.deadline_ns;
+        if let Some((to, reply)) = self.receiver_take(endpoint_id) {
+            self.outgoing_store(cx.thread, out);
+            self.deliver(cx.thread, self.badge(session), to, None);
+            self.reply_free_again(reply);
+            self.round_begin(endpoint);
+            self.make_ready(to);
+            return Ok(Answer::DONE);
+        }
+        if self.is_past(deadline_ns) {
+            self.outgoing_drop(out);
+            return Err(Error::TimedOut);
+        }
+        self.outgoing_store(cx.thread, out);
+        self.threads[cx.thread].wants_reply.set(false);
+        self.sender_enqueue(cx.thread, session, endpoint_id);
+        self.deadline_set(cx.thread, deadline_ns);
+        Ok(Answer::Written)
+    }
+
+    /// Binds a reply object to the call of a thread, which waits for its answer from now on.
+    #[inline(always)]
+    pub(crate) fn bind(&self, from: Id<Thread>, to: Id<Thread>, reply_id: Id<Reply>) {
+        let (caller, server, reply) = (&self.threads[from], &self.threads[to], &self.replies[reply_id]);
+        reply.state.set(ReplyState::Bound);
+        reply.caller.set(Some(from));
+        reply.receiver.set(Some(to));
+        let key = urgency_key(caller.priority.get(), u64::from(reply_id.raw()));
+        self.replies.tree::<Donating>(&server.donors).insert(reply_id, key);
+        caller.reply.set(Some(reply_id));
+        caller.state.set(ThreadState::AwaitingReply);
+    }
+
+    /// Whether a deadline was given and has passed.
+    pub(crate) fn is_past(&self, deadline_ns: u64) -> bool {
+        deadline_ns != 0 && deadline_ns <= self.machine.now_ns()
+    }
+}

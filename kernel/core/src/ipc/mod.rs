@@ -1,0 +1,24 @@
+//! Messages: calls, answers, what callers lend, and notifications.
+//!
+//! A call meets a receiver at an endpoint, in the order of urgency; the receiver brings a free reply object that
+//! is bound to the call until it is answered. What a call lends lives as long as the call, and a call
+//! doesn't end while anything below it still holds what was lent.
+//!
+//! - [`endpoint`]: queues of senders and receivers; closing
+//! - [`session`]: badged ways in, and the telling of their ends
+//! - [`call`]: sending, fast path first
+//! - [`receive`]: taking the next message, and answering on the way (fast path first)
+//! - [`reply`]: answers, and how calls end without one
+//! - [`lease`]: the lives of what is lent
+//! - [`transfer`]: what travels beside the words
+//! - [`notification`]: bits to signal and wait on
+
+pub mod call;
+pub mod endpoint;
+pub mod lease;
+pub mod notification;
+pub mod receive;
+pub mod reply;
+pub mod session;
+pub mod transfer;
+pub mod wait;

@@ -1,0 +1,186 @@
+//! Doubly linked lists of kernel objects, their links in the objects.
+//!
+//! A list is a view: the arena of its nodes and its two ends. Every operation is a few stores.
+
+use crate::arena::{Arena, ArenaItem};
+use crate::id::Id;
+use crate::object::{ListHead, ListLinks, Mapping, Pin, Process, Quota, Reply, Session, Thread};
+use core::marker::PhantomData;
+
+/// An object that can be in a list of the sort that `Which` names.
+pub trait ListNode<Which>: ArenaItem {
+    /// Its links for that list.
+    fn links(&self) -> &ListLinks;
+}
+
+macro_rules! list_nodes {
+    ($($(#[$doc:meta])* $which:ident: $($node:ident.$field:ident),+;)+) => { $(
+        $(#[$doc])*
+        pub struct $which;
+        $(impl ListNode<$which> for $node {
+            #[inline(always)]
+            fn links(&self) -> &ListLinks { &self.$field }
+        })+
+    )+ };
+}
+
+list_nodes! {
+    /// The processes charged to an account.
+    InQuota: Process.in_quota;
+    /// The threads, and the replies, of a process.
+    InProcess: Thread.in_process, Reply.in_process;
+    /// A run queue, an endpoint's receivers, a notification's waiters.
+    Queue: Thread.queue;
+    /// The ended sessions of an endpoint.
+    Ended: Session.ended;
+    /// The mappings of a memory object.
+    InMemory: Mapping.in_memory;
+    /// The mappings of a lease.
+    InLease: Mapping.in_lease;
+    /// The pins in a device's view of memory.
+    InDomain: Pin.in_domain;
+    /// The children of an account.
+    Siblings: Quota.siblings;
+}
+
+/// A list: a view of its nodes' arena and its ends.
+pub struct List<'a, T: ArenaItem, Which> {
+    arena: &'a Arena<T>,
+    head: &'a ListHead,
+    which: PhantomData<Which>,
+}
+
+impl<T: ArenaItem> Arena<T> {
+    /// The list of the sort `Which` with these ends.
+    pub fn list<'a, Which>(&'a self, head: &'a ListHead) -> List<'a, T, Which>
+    where
+        T: ListNode<Which>,
+    {
+        List { arena: self, head, which: PhantomData }
+    }
+}
+
+impl<'a, T: ListNode<Which>, Which> List<'a, T, Which> {
+    #[inline(always)]
+    fn at(&self, raw: u32) -> &'a ListLinks {
+        self.arena.items.get(raw as usize).expect("invariant: links stay inside their arena").links()
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.head.first.get() == 0
+    }
+
+    /// The first node.
+    pub fn first(&self) -> Option<Id<T>> {
+        Id::try_new(self.head.first.get() as usize)
+    }
+
+    /// The last node.
+    pub fn last(&self) -> Option<Id<T>> {
+        Id::try_new(self.head.last.get() as usize)
+    }
+
+    /// The node after one that is in the list.
+    pub fn next(&self, id: Id<T>) -> Option<Id<T>> {
+        Id::try_new(self.at(id.raw()).next.get() as usize)
+    }
+
+    /// Whether a node is in this list. Only for a node that is in this list or in none of its sort.
+    pub fn contains(&self, id: Id<T>) -> bool {
+        self.at(id.raw()).prev.get() != 0 || self.head.first.get() == id.raw()
+    }
+
+    /// Puts a node, which is in no list of this sort, at the end.
+    pub fn push_back(&self, id: Id<T>) {
+        let last = self.head.last.get();
+        let links = self.at(id.raw());
+        links.prev.set(last);
+        links.next.set(0);
+        match last {
+            0 => self.head.first.set(id.raw()),
+            last => self.at(last).next.set(id.raw()),
+        }
+        self.head.last.set(id.raw());
+    }
+
+    /// Puts a node, which is in no list of this sort, at the front.
+    pub fn push_front(&self, id: Id<T>) {
+        let first = self.head.first.get();
+        let links = self.at(id.raw());
+        links.prev.set(0);
+        links.next.set(first);
+        match first {
+            0 => self.head.last.set(id.raw()),
+            first => self.at(first).prev.set(id.raw()),
+        }
+        self.head.first.set(id.raw());
+    }
+
+    /// Takes a node of this list out.
+    pub fn remove(&self, id: Id<T>) {
+        let links = self.at(id.raw());
+        let (next, prev) = (links.next.replace(0), links.prev.replace(0));
+        match prev {
+            0 => self.head.first.set(next),
+            prev => self.at(prev).next.set(next),
+        }
+        match next {
+            0 => self.head.last.set(prev),
+            next => self.at(next).prev.set(prev),
+        }
+    }
+
+    /// Takes the first node out.
+    pub fn pop_front(&self) -> Option<Id<T>> {
+        let first = self.first()?;
+        self.remove(first);
+        Some(first)
+    }
+
+    /// The nodes in order. The node last answered may be removed meanwhile; no other.
+    pub fn iter(&self) -> impl Iterator<Item = Id<T>> + use<'a, T, Which> {
+        let (arena, mut at) = (self.arena, self.head.first.get());
+        core::iter::from_fn(move || {
+            let id = Id::try_new(at as usize)?;
+            at = arena.items.get(id.index())?.links().next.get();
+            Some(id)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::InProcess;
+    use crate::arena::Arena;
+    use crate::id::Id;
+    use crate::object::{ListHead, Reply};
+    use proptest::prelude::{prop, proptest};
+    use std::collections::VecDeque;
+
+    proptest! {
+        #[test]
+        fn a_list_does_what_a_deque_does(ops in prop::collection::vec((0u8..4, 1usize..40), 1..300)) {
+            let items: Vec<Reply> = (0..40).map(|_| Reply::default()).collect();
+            let arena = Arena::new(items.leak(), &[]);
+            let head = ListHead::default();
+            let list = arena.list::<InProcess>(&head);
+            let mut model: VecDeque<usize> = VecDeque::new();
+            for (op, index) in ops {
+                let id = Id::try_new(index).unwrap();
+                let is_in = model.contains(&index);
+                assert_eq!(list.contains(id), is_in);
+                match op {
+                    0 if !is_in => { list.push_back(id); model.push_back(index); }
+                    1 if !is_in => { list.push_front(id); model.push_front(index); }
+                    2 if is_in => { list.remove(id); model.retain(|i| *i != index); }
+                    3 => assert_eq!(list.pop_front().map(Id::index), model.pop_front()),
+                    _ => {}
+                }
+                assert_eq!(list.iter().map(Id::index).collect::<Vec<_>>(), model.iter().copied().collect::<Vec<_>>());
+                assert_eq!(list.last().map(Id::index), model.back().copied());
+                assert_eq!(list.is_empty(), model.is_empty());
+            }
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Mappings: the ranges of an address space, each with what it leads to.
+//!
+//! An intrusive tree a space, keyed by first address; no two overlap. A mapping holds a reference to its
+//! memory object, stands in that object's list (so that W^X can be kept over all aliases), and in its
+//! lease's list when it shows what a caller lent.
+
+use crate::id::Id;
+use crate::kernel::Kernel;
+use crate::list::{InLease, InMemory};
+use crate::machine::Machine;
+use crate::object::{Lease, Mapping, MappingKind, Memory, Space};
+use crate::tree::InSpace;
+use abi::memory::{Protection, LARGE_PAGE_SIZE, PAGE_SIZE};
+use abi::start::layout::ANYWHERE;
+use abi::{Error, Result};
+
+/// One past the highest address that the kernel chooses by itself.
+const ANYWHERE_END: u64 = 0x7000_0000_0000;
+/// Mappings stepped over in search of room, before the search goes on behind the last of all.
+const TRIES: usize = 64;
+
+/// What a new mapping leads to.
+#[derive(Clone, Copy, Debug)]
+pub enum Backing {
+    /// A memory object, from a page of it on.
+    Memory(Id<Memory>, u64),
+    /// Device registers, from a physical page on.
+    Device(u64),
+    /// Pages that were lent: they are those of a memory object, from a page of it on.
+    Lease(Id<Lease>, Id<Memory>, u64),
+}
+
+impl Backing {
+    /// The memory object and the first page of it.
+    pub fn memory(self) -> Option<(Id<Memory>, u64)> {
+        match self {
+            Backing::Memory(id, page) | Backing::Lease(_, id, page) => Some((id, page)),
+            Backing::Device(_) => None,
+        }
+    }
+}
+
+impl Mapping {
+    /// The first address.
+    pub fn start(&self) -> u64 {
+        self.in_space.key.get()
+    }
+    /// One past the last address.
+    pub fn end(&self) -> u64 {
+        self.start().saturating_add(self.length_pages.get().saturating_mul(PAGE_SIZE))
+    }
+    /// What it allows now.
+    pub fn protection(&self) -> Protection {
+        Protection::from_bits_truncate(self.protection.get())
+    }
+    /// The page of the memory object, or of physical address space, that an address in it leads to.
+    pub fn page_at(&self, address: u64) -> u64 {
+        self.offset_pages.get().saturating_add(address.saturating_sub(self.start()) / PAGE_SIZE)
+    }
+}
+
+impl<M: Machine> Kernel<M> {
+    /// The mapping that holds an address.
+    pub fn mapping_at(&self, space: Id<Space>, address: u64) -> Option<Id<Mapping>> {
+        self.mapping_last(space, address, address.checked_add(1)?)
+    }
+
+    /// The last mapping that has a page in a range.
+    pub(crate) fn mapping_last(&self, space: Id<Space>, start: u64, end: u64) -> Option<Id<Mapping>> {
+        let id = self.mappings.tree::<InSpace>(&self.spaces[space].mappings).floor(end.checked_sub(1)?)?;
+        (self.mappings[id].end() > start).then_some(id)
+    }
+
+    /// Room for a mapping, with an unmapped page before and after it. `large`: where in a large page the first
+    /// byte should stand. Errors: `OutOfMemory` (no room).
+    pub(crate) fn mapping_room(&self, space: Id<Space>, pages: u64, large: Option<u64>) -> Result<u64> {
+        let length = pages.checked_mul(PAGE_SIZE).filter(|&l| l < ANYWHERE_END).ok_or(Error::OutOfMemory)?;
+        let hint = self.spaces[space].next_free.get().max(ANYWHERE);
+        let behind = match self.mapping_last(space, ANYWHERE, ANYWHERE_END) {
+            Some(last) => self.mappings[last].end().saturating_add(PAGE_SIZE),
+            None => ANYWHERE,
+        };
+        for begin in [hint, behind, ANYWHERE] {
+            let mut at = begin;
+            for _ in 0..TRIES {
+                if let Some(place) = large {
+                    let lead = place.wrapping_sub(at) & LARGE_PAGE_SIZE.wrapping_sub(1);
+                    at = at.saturating_add(lead);
+                }
+                let end = at.saturating_add(length);
+                if end > ANYWHERE_END {
+                    break;
+                }
+                match self.mapping_last(space, at.saturating_sub(PAGE_SIZE), end.saturating_add(PAGE_SIZE)) {
+                    None => {
+                        self.spaces[space].next_free.set(end.saturating_add(PAGE_SIZE));
+                        return Ok(at);
+                    }
+                    Some(other) => at = self.mappings[other].end().saturating_add(PAGE_SIZE),
+                }
+            }
+        }
+        Err(Error::OutOfMemory)
+    }
+
+    /// Makes a mapping in a range that is free. Errors: `OutOfQuota`, `OutOfMemory`.
+    pub(crate) fn mapping_new(
+        &self,
+        space: Id<Space>,
+        start: u64,
+        pages: u64,
+        backing: Backing,
+        protection: Protection,
+        limit: Protection,
+    ) -> Result<Id<Mapping>> {
+        let quota = self.spaces[space].header.quota.get().expect("invariant: an object has an account");
+        let id = self.allocate::<Mapping>(quota)?;
+        let mapping = &self.mappings[id];
+        mapping.space.set(Some(space));
+        mapping.length_pages.set(pages);
+        mapping.protection.set(protection.bits());
+        mapping.limit.set(limit.bits());
+        match backing {
+            Backing::Memory(memory, page) => {
+                mapping.kind.set(MappingKind::Memory);
+                mapping.memory.set(Some(memory));
+                mapping.offset_pages.set(page);
+            }
+            Backing::Device(page) => {
+                mapping.kind.set(MappingKind::Device);
+                mapping.offset_pages.set(page);
+            }
+            Backing::Lease(lease, memory, page) => {
+                mapping.kind.set(MappingKind::Lease);
+                mapping.memory.set(Some(memory));
+                mapping.lease.set(Some(lease));
+                mapping.offset_pages.set(page);
+            }
+        }
+        self.mapping_link(id, start);
+        Ok(id)
+    }
+
+    fn mapping_link(&self, id: Id<Mapping>, start: u64) {
+        let mapping = &self.mappings[id];
+        let space = &self.spaces[mapping.space.get().expect("invariant: a mapping is in a space")];
+        self.mappings.tree::<InSpace>(&space.mappings).insert(id, start);
+        space.mapping_count.update(|n| n.saturating_add(1));
+        if let Some(memory) = mapping.memory.get() {
+            self.retain(memory);
+            self.mappings.list::<InMemory>(&self.memories[memory].mappings).push_back(id);
+            self.mapping_count_protection(memory, Protection::empty(), mapping.protection());
+        }
+        if let Some(lease) = mapping.lease.get() {
+            self.mappings.list::<InLease>(&self.leases[lease].mappings).push_back(id);
+            self.lease_hold(lease);
+        }
+    }
+
+    /// Forgets a mapping whose translations are out and flushed.
+    pub(crate) fn mapping_remove(&self, id: Id<Mapping>) {
+        let mapping = &self.mappings[id];
+        let space = &self.spaces[mapping.space.get().expect("invariant: a mapping is in a space")];
+        self.mappings.tree::<InSpace>(&space.mappings).remove(id);
+        space.mapping_count.update(|n| n.saturating_sub(1));
+        let (memory, lease) = (mapping.memory.replace(None), mapping.lease.replace(None));
+        let protection = mapping.protection();
+        if let Some(memory) = memory {
+            self.mappings.list::<InMemory>(&self.memories[memory].mappings).remove(id);
+            self.mapping_count_protection(memory, protection, Protection::empty());
+        }
+        if let Some(lease) = lease {
+            self.mappings.list::<InLease>(&self.leases[lease].mappings).remove(id);
+        }
+        self.free(id);
+        if let Some(memory) = memory {
+            self.release(memory);
+        }
+        if let Some(lease) = lease {
+            self.lease_unhold(lease);
+        }
+    }
+
+    /// Makes two of one, which nobody can tell from one. Errors: `OutOfQuota`, `OutOfMemory`.
+    pub(crate) fn mapping_split(&self, id: Id<Mapping>, at: u64) -> Result<()> {
+        let left = &self.mappings[id];
+        let space = left.space.get().expect("invariant: a mapping is in a space");
+        let pages = left.end().saturating_sub(at) / PAGE_SIZE;
+        let page = left.page_at(at);
+        let backing = match (left.memory.get(), left.lease.get()) {
+            (Some(memory), Some(lease)) => Backing::Lease(lease, memory, page),
+            (Some(memory), None) => Backing::Memory(memory, page),
+            _ => Backing::Device(page),
+        };
+        let limit = Protection::from_bits_truncate(left.limit.get());
+        // The new one lies inside the old for the moment; the tree goes by first addresses alone.
+        self.mapping_new(space, at, pages, backing, left.protection(), limit)?;
+        left.length_pages.update(|n| n.saturating_sub(pages));
+        Ok(())
+    }
+
+    /// Takes the front off a mapping, up to an address inside it; its translations there are out.
+    pub(crate) fn mapping_cut_front(&self, id: Id<Mapping>, to: u64) {
+        let mapping = &self.mappings[id];
+        let pages = to.saturating_sub(mapping.start()) / PAGE_SIZE;
+        let space = &self.spaces[mapping.space.get().expect("invariant: a mapping is in a space")];
+        let tree = self.mappings.tree::<InSpace>(&space.mappings);
+        tree.remove(id);
+        mapping.offset_pages.update(|n| n.saturating_add(pages));
+        mapping.length_pages.update(|n| n.saturating_sub(pages));
+        tree.insert(id, to);
+    }
+
+    /// Changes what a mapping allows; the translations are the caller's to change.
+    pub(crate) fn mapping_set_protection(&self, id: Id<Mapping>, to: Protection) {
+        let mapping = &self.mappings[id];
+        if let Some(memory) = mapping.memory.get() {
+            self.mapping_count_protection(memory, mapping.protection(), to);
+        }
+        mapping.protection.set(to.bits());
+    }
+
+    fn mapping_count_protection(&self, memory: Id<Memory>, from: Protection, to: Protection) {
+        let memory = &self.memories[memory];
+        for (count, bit) in [(&memory.writable, Protection::WRITE), (&memory.executable, Protection::EXECUTE)] {
+            match (from.contains(bit), to.contains(bit)) {
+                (false, true) => count.update(|n| n.saturating_add(1)),
+                (true, false) => count.update(|n| n.saturating_sub(1)),
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Memory objects: pages that come on demand, runs for devices, and what came with the boot.
+//!
+//! A demand-zero object finds its pages through a radix tree whose tables are frames; both are charged to
+//! the object's account, and come when they are first needed. Only the end of the object takes pages away, a
+//! few in a step of the reaper, so who holds a reference to the object can rely on its frames.
+
+use crate::address::FrameNumber;
+use crate::id::{Id, Link};
+use crate::kernel::Kernel;
+use crate::list::InMemory;
+use crate::machine::Machine;
+use crate::object::{Header, Mapping, Memory, Object, Quota};
+use crate::reaper::Reap;
+use abi::memory::{MemoryFlags, Protection, PAGE_SIZE, USER_END};
+use abi::{Error, Kind, Result};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// The most pages in an object: more than fit in an address space have no use.
+pub const MAX_PAGES: u64 = USER_END / PAGE_SIZE;
+/// Frames that one step of the teardown lets go.
+const STEP: u64 = 8;
+/// Mappings of one object that are looked at for an alias; an object with more of them gets no new kind.
+const ALIASES: usize = 256;
+
+impl Object for Memory {
+    const CAP_KIND: Kind = Kind::Memory;
+    fn header(&self) -> &Header {
+        &self.header
+    }
+    fn end<M: Machine>(kernel: &Kernel<M>, id: Id<Memory>) {
+        kernel.reap_later(Reap::Memory(id));
+    }
+}
+
+impl Memory {
+    /// One step of an object's end; answers whether it is gone.
+    pub fn reap_step<M: Machine>(kernel: &mut Kernel<M>, id: Id<Memory>) -> bool {
+        kernel.memory_reap_step(id)
+    }
+
+    /// Whether the object is one run of frames.
+    pub fn is_run(&self) -> bool {
+        self.flags.get() & MemoryFlags::CONTIGUOUS.bits() != 0
+    }
+}
+
+/// Pages under one table of a height (1: its entries are pages).
+fn span(height: u32) -> u64 {
+    1u64.wrapping_shl(height.wrapping_mul(9))
+}
+
+/// The entry for a page in a table of a height.
+fn index(page: u64, height: u32) -> usize {
+    (page.wrapping_shr(height.saturating_sub(1).wrapping_mul(9)) & 511) as usize
+}
+
+impl<M: Machine> Kernel<M> {
+    /// Makes an object without references. Errors: `BadArgument` (no pages, too many, flags that don't go
+    /// together), `OutOfQuota`, `OutOfMemory` (no such run of frames).
+    pub fn memory_new(&self, quota: Id<Quota>, length_pages: u64, flags: MemoryFlags) -> Result<Id<Memory>> {
+        if length_pages == 0 || length_pages > MAX_PAGES || flags == MemoryFlags::BELOW_4G {
+            return Err(Error::BadArgument);
+        }
+        let id = self.allocate_object::<Memory>(quota)?;
+        let memory = &self.memories[id];
+        memory.length_pages.set(length_pages);
+        memory.flags.set(flags.bits());
+        if flags.contains(MemoryFlags::CONTIGUOUS) {
+            let pages = u32::try_from(length_pages).map_err(|_| Error::OutOfMemory);
+            match pages.and_then(|pages| Ok((pages, self.frame_run(quota, pages, flags.contains(MemoryFlags::BELOW_4G))?))) {
+                Ok((pages, first)) => {
+                    memory.first.set(first);
+                    memory.resident.set(pages);
+                }
+                Err(error) => {
+                    self.free_object(id);
+                    return Err(error);
+                }
+            }
+        } else if length_pages > 1 {
+            let levels = (1..4).find(|&h| length_pages <= span(h)).unwrap_or(4);
+            memory.levels.set(levels);
+        }
+        Ok(id)
+    }
+
+    /// Makes an object over frames that came with the boot: they are neither charged nor ever freed.
+    /// Errors: `BadArgument`, `OutOfQuota` (the object itself), `OutOfMemory`.
+    pub fn memory_foreign(&self, quota: Id<Quota>, first: FrameNumber, pages: u32) -> Result<Id<Memory>> {
+        let fits = first.add(pages).is_some_and(|end| first.0 > 0 && pages > 0 && self.frame_info(FrameNumber(end.0.saturating_sub(1))).is_some());
+        if !fits || !self.frames.touches_ram(u64::from(first.0), u64::from(pages)) {
+            return Err(Error::BadArgument);
+        }
+        let id = self.allocate_object::<Memory>(quota)?;
+        let memory = &self.memories[id];
+        memory.length_pages.set(u64::from(pages));
+        memory.flags.set(MemoryFlags::CONTIGUOUS.bits());
+        memory.first.set(first);
+        memory.resident.set(pages);
+        memory.foreign.set(1);
+        Ok(id)
+    }
+
+    fn table_entry(&self, table: FrameNumber, index: usize) -> &AtomicU64 {
+        self.machine.frame_words(table).get(index).expect("invariant: a table has 512 entries")
+    }
+
+    fn table_load(&self, table: FrameNumber, index: usize) -> FrameNumber {
+        FrameNumber(self.table_entry(table, index).load(Relaxed) as u32)
+    }
+
+    /// The frame of a page that is in memory.
+    pub fn memory_frame(&self, id: Id<Memory>, page: u64) -> Option<FrameNumber> {
+        let memory = &self.memories[id];
+        if page >= memory.length_pages.get() {
+            return None;
+        }
+        let mut at = memory.first.get();
+        if memory.is_run() {
+            return at.add(u32::try_from(page).ok()?);
+        }
+        for height in (1..=memory.levels.get()).rev() {
+            if at.0 == 0 {
+                return None;
+            }
+            at = self.table_load(at, index(page, height));
+        }
+        (at.0 != 0).then_some(at)
+    }
+
+    /// The frame of a page, brought in if it isn't there. Errors: `BadArgument` (no such page), `OutOfQuota`,
+    /// `OutOfMemory`.
+    pub fn memory_bring(&self, id: Id<Memory>, page: u64) -> Result<FrameNumber> {
+        if let Some(frame) = self.memory_frame(id, page) {
+            return Ok(frame);
+        }
+        let memory = &self.memories[id];
+        if page >= memory.length_pages.get() || memory.is_run() {
+            return Err(Error::BadArgument);
+        }
+        let quota = memory.header.quota.get().expect("invariant: an object has an account");
+        let mut at = memory.first.get();
+        if at.0 == 0 {
+            at = self.frame_allocate(quota)?;
+            memory.first.set(at);
+        }
+        // A table that was put in stays when a frame below it can't be had: it is charged, and the end finds it.
+        for height in (1..=memory.levels.get()).rev() {
+            let entry = self.table_entry(at, index(page, height));
+            at = FrameNumber(entry.load(Relaxed) as u32);
+            if at.0 == 0 {
+                at = self.frame_allocate(quota)?;
+                entry.store(u64::from(at.0), Relaxed);
+            }
+        }
+        memory.resident.update(|n| n.saturating_add(1));
+        Ok(at)
+    }
+
+    fn memory_reap_step(&self, id: Id<Memory>) -> bool {
+        let memory = &self.memories[id];
+        let (length, at) = (memory.length_pages.get(), memory.teardown.get());
+        let first = memory.first.get();
+        if memory.foreign.get() != 0 || first.0 == 0 {
+            self.free_object(id);
+            return true;
+        }
+        if memory.levels.get() == 0 {
+            let end = at.saturating_add(STEP).min(length);
+            for page in at..end {
+                self.frame_release(FrameNumber(first.0.saturating_add(page as u32)));
+            }
+            memory.teardown.set(end);
+            if end == length {
+                self.free_object(id);
+            }
+            return end == length;
+        }
+        let mut table = first;
+        for height in (2..=memory.levels.get()).rev() {
+            let below = self.table_load(table, index(at, height));
+            if below.0 == 0 {
+                let under = span(height.saturating_sub(1));
+                return self.memory_pass(id, at, (at | under.saturating_sub(1)).saturating_add(1));
+            }
+            table = below;
+        }
+        let end = at.saturating_add(STEP).min((at | 511).saturating_add(1)).min(length);
+        for page in at..end {
+            let frame = self.table_load(table, index(page, 1));
+            if frame.0 != 0 {
+                self.frame_release(frame);
+            }
+        }
+        self.memory_pass(id, at, end)
+    }
+
+    /// The teardown has dealt with the pages from `from` to `to`: tables it has left behind go.
+    fn memory_pass(&self, id: Id<Memory>, from: u64, to: u64) -> bool {
+        let memory = &self.memories[id];
+        let done = to >= memory.length_pages.get();
+        let levels = memory.levels.get();
+        memory.teardown.set(to);
+        for height in 1..levels {
+            if !done && to & span(height).saturating_sub(1) != 0 {
+                break;
+            }
+            // The table of this height that page `from` lies under, if there is one.
+            let mut above = memory.first.get();
+            for h in (height.saturating_add(2)..=levels).rev() {
+                if above.0 != 0 {
+                    above = self.table_load(above, index(from, h));
+                }
+            }
+            if above.0 != 0 {
+                let entry = self.table_entry(above, index(from, height.saturating_add(1)));
+                let table = FrameNumber(entry.swap(0, Relaxed) as u32);
+                if table.0 != 0 {
+                    self.frame_release(table);
+                }
+            }
+        }
+        if done {
+            self.frame_release(memory.first.get());
+            self.free_object(id);
+        }
+        done
+    }
+
+    /// Whether giving pages of an object a protection would make some page writable through one mapping and
+    /// executable through another. `except` is not looked at.
+    pub fn memory_alias(&self, id: Id<Memory>, first: u64, pages: u64, to: Protection, except: Link<Mapping>) -> bool {
+        let memory = &self.memories[id];
+        let against = if to.contains(Protection::WRITE) && memory.executable.get() > 0 {
+            Protection::EXECUTE
+        } else if to.contains(Protection::EXECUTE) && memory.writable.get() > 0 {
+            Protection::WRITE
+        } else {
+            return false;
+        };
+        let end = first.saturating_add(pages);
+        let mut looked = 0usize;
+        self.mappings.list::<InMemory>(&memory.mappings).iter().any(|other| {
+            let mapping = &self.mappings[other];
+            let start = mapping.offset_pages.get();
+            let apart = start >= end || start.saturating_add(mapping.length_pages.get()) <= first;
+            looked = looked.saturating_add(1);
+            looked > ALIASES
+                || (Some(other) != except && !apart && mapping.protection.get() & against.bits() != 0)
+        })
+    }
+}

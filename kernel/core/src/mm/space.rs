@@ -1,0 +1,255 @@
+//! Address spaces: map, unmap, protect, and their end.
+//!
+//! Mapping is lazy: a mapping is one record, translations come with faults, so `space_map` is short whatever
+//! the length. Unmapping works in steps and can be run again. No page is ever writable and executable, nor
+//! writable through one mapping and executable through another, of whatever space.
+
+use crate::address::FrameNumber;
+use crate::id::Id;
+use crate::kernel::Kernel;
+use crate::machine::Machine;
+use crate::mm::mapping::Backing;
+use crate::object::{Header, MappingKind, Object, Quota, Space};
+use crate::reaper::Reap;
+use crate::tree::InSpace;
+use abi::memory::{Protection, LARGE_PAGE_SIZE, PAGE_SIZE, USER_END, USER_START};
+use abi::start::layout::ANYWHERE;
+use abi::{Error, Kind, Result};
+
+impl Object for Space {
+    const CAP_KIND: Kind = Kind::AddressSpace;
+    fn header(&self) -> &Header {
+        &self.header
+    }
+    fn end<M: Machine>(kernel: &Kernel<M>, id: Id<Space>) {
+        kernel.spaces[id].ending.set(true);
+        kernel.reap_later(Reap::Space(id));
+    }
+}
+
+impl Space {
+    /// One step of a space's end; answers whether it is gone.
+    pub fn reap_step<M: Machine>(kernel: &mut Kernel<M>, id: Id<Space>) -> bool {
+        if !kernel.space_empty_step(id) {
+            return false;
+        }
+        let space = &kernel.spaces[id];
+        let root = space.root.get();
+        if let Some(table) = kernel.machine.take_table(root) {
+            space.tables.update(|n| n.saturating_sub(1));
+            kernel.frame_release(table);
+            return false;
+        }
+        kernel.machine.space_release(root);
+        kernel.machine.flush(root, None);
+        kernel.frame_release(root);
+        kernel.free_object(id);
+        true
+    }
+}
+
+/// A range of the user half, checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserRange {
+    /// The first address.
+    pub start: u64,
+    /// One past the last address.
+    pub end: u64,
+}
+
+impl UserRange {
+    /// Whole pages. Errors: `BadArgument` (not aligned, or empty), `BadAddress` (not in the user half).
+    pub fn pages(address: u64, length: u64) -> Result<UserRange> {
+        if length == 0 || (address | length) & PAGE_SIZE.wrapping_sub(1) != 0 {
+            return Err(Error::BadArgument);
+        }
+        let end = address.checked_add(length).ok_or(Error::BadAddress)?;
+        if address < USER_START || end > USER_END {
+            return Err(Error::BadAddress);
+        }
+        Ok(UserRange { start: address, end })
+    }
+}
+
+impl<M: Machine> Kernel<M> {
+    /// Makes an empty address space without references. Errors: `OutOfQuota`, `OutOfMemory`.
+    pub fn space_create(&self, quota: Id<Quota>) -> Result<Id<Space>> {
+        let root = self.frame_allocate(quota)?;
+        match self.allocate_object::<Space>(quota) {
+            Ok(id) => {
+                self.machine.space_create(root);
+                self.spaces[id].root.set(root);
+                Ok(id)
+            }
+            Err(error) => {
+                self.frame_release(root);
+                Err(error)
+            }
+        }
+    }
+
+    /// Maps whole pages at an address, or (0) where there is room; answers the address. Errors: `BadArgument`
+    /// (writable and executable, unaligned, empty), `BadAddress` (not in the user half), `NoRight` (more than
+    /// `limit`), `Exists`, `Busy` (would alias writable and executable), `Closed` (the space is ending),
+    /// `OutOfQuota`, `OutOfMemory`.
+    pub fn space_enter(
+        &self,
+        space: Id<Space>,
+        address: u64,
+        pages: u64,
+        backing: Backing,
+        protection: Protection,
+        limit: Protection,
+    ) -> Result<u64> {
+        if protection.contains(Protection::WRITE | Protection::EXECUTE) || pages == 0 {
+            return Err(Error::BadArgument);
+        }
+        if !limit.contains(protection) {
+            return Err(Error::NoRight);
+        }
+        if self.spaces[space].ending.get() {
+            return Err(Error::Closed);
+        }
+        if let Some((memory, first)) = backing.memory() {
+            if self.memory_alias(memory, first, pages, protection, None) {
+                return Err(Error::Busy);
+            }
+        }
+        let start = self.space_place(space, address, pages, backing)?;
+        self.mapping_new(space, start, pages, backing, protection, limit)?;
+        Ok(start)
+    }
+
+    /// Where a mapping goes: the address asked for if it is free, or (0) one of the kernel's choice.
+    pub(crate) fn space_place(&self, space: Id<Space>, address: u64, pages: u64, backing: Backing) -> Result<u64> {
+        if address == 0 {
+            let physical = match backing {
+                Backing::Device(page) => Some(page),
+                Backing::Memory(id, page) if self.memories[id].is_run() => {
+                    Some(page.saturating_add(u64::from(self.memories[id].first.get().0)))
+                }
+                _ => None,
+            };
+            let large = physical.filter(|_| pages >= LARGE_PAGE_SIZE / PAGE_SIZE);
+            return self.mapping_room(space, pages, large.map(|page| page.wrapping_mul(PAGE_SIZE)));
+        }
+        let length = pages.checked_mul(PAGE_SIZE).ok_or(Error::BadAddress)?;
+        let range = UserRange::pages(address, length)?;
+        match self.mapping_last(space, range.start, range.end) {
+            Some(_) => Err(Error::Exists),
+            None => Ok(range.start),
+        }
+    }
+
+    /// Removes whatever is mapped in a range, until an interrupt is pending; answers whether it is done (if not:
+    /// the same again). Errors: `OutOfQuota`, `OutOfMemory` (to take the middle out of a mapping makes two of it).
+    pub fn space_clear(&self, space: Id<Space>, range: UserRange) -> Result<bool> {
+        if let Some(id) = self.mapping_at(space, range.start) {
+            let mapping = &self.mappings[id];
+            if mapping.start() < range.start && mapping.end() > range.end {
+                self.mapping_split(id, range.end)?;
+            }
+        }
+        while self.space_clear_step(space, range) {
+            if self.machine.interrupt_pending() {
+                return Ok(false);
+            }
+        }
+        let hint = &self.spaces[space].next_free;
+        if range.start >= ANYWHERE && range.start < hint.get() {
+            hint.set(range.start);
+        }
+        Ok(true)
+    }
+
+    /// A bounded part of [`Kernel::space_clear`]; answers whether there may be more. No mapping reaches out of the
+    /// range on both sides.
+    fn space_clear_step(&self, space: Id<Space>, range: UserRange) -> bool {
+        let Some(id) = self.mapping_last(space, range.start, range.end) else { return false };
+        let mapping = &self.mappings[id];
+        let (start, end, kind) = (mapping.start(), mapping.end(), mapping.kind.get());
+        if start < range.start {
+            // What is behind the range's start goes; the record changes only when all of it is out.
+            let mut at = range.start;
+            while at < end {
+                at = self.translations_clear(space, kind, at, end);
+                if at < end && self.machine.interrupt_pending() {
+                    return true;
+                }
+            }
+            mapping.length_pages.set(range.start.saturating_sub(start) / PAGE_SIZE);
+            return true;
+        }
+        let to = self.translations_clear(space, kind, start, end.min(range.end));
+        if to == end {
+            self.mapping_remove(id);
+        } else {
+            self.mapping_cut_front(id, to);
+        }
+        true
+    }
+
+    /// Changes the protection of a range that is mapped throughout. Errors: `BadArgument` (writable and executable;
+    /// none for borrowed pages), `BadAddress` (a hole), `NoRight` (more than the mapping's limit), `Busy` (would
+    /// alias writable and executable), `OutOfQuota`, `OutOfMemory` (mappings are split at the edges).
+    pub fn space_change(&self, space: Id<Space>, range: UserRange, to: Protection) -> Result<()> {
+        if to.contains(Protection::WRITE | Protection::EXECUTE) {
+            return Err(Error::BadArgument);
+        }
+        let mut at = range.start;
+        while at < range.end {
+            let id = self.mapping_at(space, at).ok_or(Error::BadAddress)?;
+            let mapping = &self.mappings[id];
+            let end = mapping.end().min(range.end);
+            if !Protection::from_bits_truncate(mapping.limit.get()).contains(to) {
+                return Err(Error::NoRight);
+            }
+            if to.is_empty() && mapping.kind.get() == MappingKind::Lease {
+                return Err(Error::BadArgument);
+            }
+            if let Some(memory) = mapping.memory.get() {
+                let pages = end.saturating_sub(at) / PAGE_SIZE;
+                if self.memory_alias(memory, mapping.page_at(at), pages, to, Some(id)) {
+                    return Err(Error::Busy);
+                }
+            }
+            at = end;
+        }
+        for edge in [range.start, range.end] {
+            if let Some(id) = self.mapping_at(space, edge) {
+                if self.mappings[id].start() < edge {
+                    self.mapping_split(id, edge)?;
+                }
+            }
+        }
+        let mut at = range.start;
+        while at < range.end {
+            let id = self.mapping_at(space, at).expect("invariant: the range was mapped a moment ago");
+            let end = self.mappings[id].end();
+            if self.mappings[id].protection() != to {
+                self.mapping_set_protection(id, to);
+                self.translations_protect(space, at, end, to);
+            }
+            at = end;
+        }
+        Ok(())
+    }
+
+    /// A step of emptying a space that no thread runs in any more, references or not; answers whether it is empty.
+    pub fn space_empty_step(&self, space: Id<Space>) -> bool {
+        self.spaces[space].ending.set(true);
+        let all = UserRange { start: USER_START, end: USER_END };
+        match self.mappings.tree::<InSpace>(&self.spaces[space].mappings).first() {
+            Some(_) => {
+                self.space_clear_step(space, all);
+                false
+            }
+            None => true,
+        }
+    }
+
+    /// The root of a space's page tables.
+    pub fn space_root(&self, space: Id<Space>) -> FrameNumber {
+        self.spaces[space].root.get()
+    }
+}

@@ -1,0 +1,123 @@
+//! Waits that end at a time: deadlines of threads, and timers of notifications.
+//!
+//! Two trees keyed by nanoseconds since boot. The timer interrupt takes out what is due, a bounded number at a
+//! time; arming again for a time in the past brings the next interrupt at once.
+
+use super::NEVER;
+use crate::address::CpuId;
+use crate::id::Id;
+use crate::kernel::{Kernel, Next};
+use crate::machine::Machine;
+use crate::object::{Notification, Thread, ThreadState};
+use crate::tree::{Deadline, Timer};
+use abi::Error;
+
+/// The most deadlines and timers that one timer interrupt serves.
+const AT_ONCE: usize = 16;
+/// The latest time that can be waited for: some three hundred years.
+const FAR: u64 = 1 << 63;
+
+impl<M: Machine> Kernel<M> {
+    /// The timer interrupt: ends the waits that are due.
+    pub fn timer(&mut self, cpu: CpuId) -> Next {
+        self.time_passes();
+        self.leave(cpu)
+    }
+
+    /// Serves what is due and has the timer armed again.
+    pub(crate) fn time_passes(&self) {
+        self.scheduler.armed_ns.set(NEVER);
+        self.scheduler.attention.set(true);
+        let now = self.machine.now_ns();
+        for _ in 0..AT_ONCE {
+            let timers = self.notifications.tree::<Timer>(&self.scheduler.timers);
+            let Some(id) = timers.first().filter(|id| self.notifications[*id].timer.key.get() <= now) else { break };
+            timers.remove(id);
+            let bits = self.notifications[id].timer_bits.replace(0);
+            self.notification_signal(id, bits);
+        }
+        for _ in 0..AT_ONCE {
+            let deadlines = self.threads.tree::<Deadline>(&self.scheduler.deadlines);
+            let Some(id) = deadlines.first().filter(|id| self.threads[*id].deadline.key.get() <= now) else { break };
+            deadlines.remove(id);
+            self.deadline_passed(id);
+        }
+    }
+
+    /// What comes first of all deadlines and timers, or [`NEVER`].
+    pub(crate) fn first_event_ns(&self) -> u64 {
+        let deadlines = self.threads.tree::<Deadline>(&self.scheduler.deadlines);
+        let timers = self.notifications.tree::<Timer>(&self.scheduler.timers);
+        let thread = deadlines.first().map_or(NEVER, |id| self.threads[id].deadline.key.get());
+        let timer = timers.first().map_or(NEVER, |id| self.notifications[id].timer.key.get());
+        thread.min(timer)
+    }
+
+    /// Makes sure that a timer interrupt comes no later than this.
+    #[inline]
+    pub(crate) fn arm(&self, at_ns: u64) {
+        if at_ns < self.scheduler.armed_ns.get() {
+            self.scheduler.armed_ns.set(at_ns);
+            self.machine.set_timer(Some(at_ns));
+        }
+    }
+
+    /// Lets the wait of a thread end at a time; 0: it has no end.
+    pub(crate) fn deadline_set(&self, thread: Id<Thread>, deadline_ns: u64) {
+        if deadline_ns != 0 {
+            let tree = self.threads.tree::<Deadline>(&self.scheduler.deadlines);
+            insert_about(deadline_ns, |key| tree.insert(thread, key));
+            self.arm(deadline_ns);
+        }
+    }
+
+    /// Takes the deadline of a thread away, if it has one.
+    #[inline]
+    pub(crate) fn deadline_clear(&self, thread: Id<Thread>) {
+        if self.threads[thread].deadline.level.get() != 0 {
+            self.threads.tree::<Deadline>(&self.scheduler.deadlines).remove(thread);
+        }
+    }
+
+    /// Arms the timer of a notification in place of what it was armed for; 0 disarms it. A time that has passed
+    /// signals at once.
+    pub(crate) fn notification_timer(&self, id: Id<Notification>, bits: u64, deadline_ns: u64) {
+        let notification = &self.notifications[id];
+        let tree = self.notifications.tree::<Timer>(&self.scheduler.timers);
+        if notification.timer.level.get() != 0 {
+            tree.remove(id);
+        }
+        notification.timer_bits.set(0);
+        if deadline_ns == 0 {
+            return;
+        }
+        if deadline_ns <= self.machine.now_ns() {
+            self.notification_signal(id, bits);
+            return;
+        }
+        notification.timer_bits.set(bits);
+        insert_about(deadline_ns, |key| tree.insert(id, key));
+        self.arm(deadline_ns);
+    }
+
+    /// The deadline of a waiting thread has passed; it is out of the tree already.
+    fn deadline_passed(&self, id: Id<Thread>) {
+        match self.threads[id].state.get() {
+            ThreadState::Sleeping => self.thread_answer(id, Ok(())),
+            ThreadState::AwaitingReply => self.call_timed_out(id),
+            ThreadState::Sending | ThreadState::Receiving | ThreadState::Waiting => {
+                self.wait_end(id);
+                self.thread_answer(id, Err(Error::TimedOut));
+            }
+            ThreadState::Inactive | ThreadState::Ready | ThreadState::Running => {}
+        }
+    }
+}
+
+/// Puts a node into a tree at the first key from `key` on that the tree takes (equal times get neighbouring keys).
+fn insert_about(key: u64, insert: impl Fn(u64) -> bool) {
+    let mut key = key.min(FAR);
+    while !insert(key) {
+        key = key.wrapping_add(1);
+    }
+}

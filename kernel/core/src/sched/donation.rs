@@ -1,0 +1,127 @@
+//! Priorities inherited along calls.
+//!
+//! A thread runs at the greatest of: its own priority, those of the callers whose calls it received and has not
+//! answered, and that of the most urgent thread in the queue of the endpoint it received from last. What it
+//! inherits it passes on to whoever it waits for itself. A chain is followed as far as something changes,
+//! and no further than [`DEPTH`], so that no user can make it long.
+
+use super::Scheduler;
+use crate::id::{Id, Link};
+use crate::kernel::Kernel;
+use crate::machine::Machine;
+use crate::object::{Reply, Thread, ThreadState, TreeLinks};
+use crate::tree::{Sending, TreeNode};
+
+/// The longest chain of waits along which a change of priority is passed on.
+pub const DEPTH: usize = 128;
+
+/// Replies bound by the receives of one thread, by their callers' urgency.
+pub struct Donating;
+
+impl TreeNode<Donating> for Reply {
+    #[inline(always)]
+    fn links(&self) -> &TreeLinks {
+        &self.donating
+    }
+}
+
+const PRIORITY_SHIFT: u32 = 56;
+
+/// A key that sorts the more urgent before the less urgent, and by `order` among equals.
+#[inline(always)]
+pub(crate) fn urgency_key(priority: u8, order: u64) -> u64 {
+    u64::from(!priority).wrapping_shl(PRIORITY_SHIFT) | order & 0x00ff_ffff_ffff_ffff
+}
+
+fn priority_of(key: u64) -> u8 {
+    !(key.wrapping_shr(PRIORITY_SHIFT) as u8)
+}
+
+impl<M: Machine> Kernel<M> {
+    /// Brings a thread's priority in line with what it inherits now, and so on along what it waits for.
+    pub(crate) fn priority_update(&self, thread: Id<Thread>) {
+        let mut at = Some(thread);
+        for _ in 0..DEPTH {
+            let Some(id) = at else { return };
+            let priority = self.priority_due(id);
+            if priority == self.threads[id].priority.get() {
+                return;
+            }
+            at = self.priority_change(id, priority);
+        }
+    }
+
+    /// The priority that a thread should have.
+    pub(crate) fn priority_due(&self, id: Id<Thread>) -> u8 {
+        let thread = &self.threads[id];
+        let mut priority = thread.base_priority.get();
+        if let Some(reply) = self.replies.tree::<Donating>(&thread.donors).first() {
+            priority = priority.max(priority_of(self.replies[reply].donating.key.get()));
+        }
+        if let Some(endpoint) = thread.serving.get() {
+            let senders = self.threads.tree::<Sending>(&self.endpoints[endpoint].senders);
+            if let Some(sender) = senders.first() {
+                priority = priority.max(priority_of(self.threads[sender].sending.key.get()));
+            }
+        }
+        priority
+    }
+
+    /// Gives a thread another priority, wherever it stands; answers whom it waits for.
+    fn priority_change(&self, id: Id<Thread>, priority: u8) -> Link<Thread> {
+        let thread = &self.threads[id];
+        match thread.state.get() {
+            ThreadState::Ready => {
+                self.ready_remove(id);
+                thread.priority.set(priority);
+                self.ready_insert(id, false);
+                self.notice(priority);
+                None
+            }
+            ThreadState::Running => {
+                thread.priority.set(priority);
+                self.scheduler.attention.set(true);
+                None
+            }
+            ThreadState::Sending => {
+                thread.priority.set(priority);
+                let endpoint = thread.endpoint.get().expect("invariant: a sender has an endpoint");
+                let endpoint = &self.endpoints[endpoint];
+                let arrival = thread.sending.key.get();
+                let senders = self.threads.tree::<Sending>(&endpoint.senders);
+                senders.remove(id);
+                senders.insert(id, urgency_key(priority, arrival));
+                endpoint.server.get()
+            }
+            ThreadState::AwaitingReply => {
+                thread.priority.set(priority);
+                let reply = thread.reply.get().expect("invariant: a call that was received has a reply");
+                let receiver = self.replies[reply].receiver.get()?;
+                let donors = self.replies.tree::<Donating>(&self.threads[receiver].donors);
+                donors.remove(reply);
+                donors.insert(reply, urgency_key(priority, u64::from(reply.raw())));
+                Some(receiver)
+            }
+            ThreadState::Inactive | ThreadState::Receiving | ThreadState::Waiting | ThreadState::Sleeping => {
+                thread.priority.set(priority);
+                None
+            }
+        }
+    }
+
+    /// Gives a thread another priority of its own. The caller has checked its process's limit.
+    pub fn thread_set_priority(&self, thread: Id<Thread>, priority: u8) {
+        self.threads[thread].base_priority.set(priority);
+        self.priority_update(thread);
+    }
+
+    /// Someone of this priority has become ready: has the scheduler look, if that can matter.
+    #[inline]
+    pub(crate) fn notice(&self, priority: u8) {
+        let Scheduler { attention, .. } = &self.scheduler;
+        let running = self.running().map(|id| &self.threads[id]);
+        if running.is_none_or(|t| t.priority.get() <= priority) {
+            attention.set(true);
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! What runs next; waking threads and stopping them.
+
+use super::{NEVER, SLICE_NS};
+use crate::address::CpuId;
+use crate::id::{Id, Link};
+use crate::kernel::{Kernel, Next};
+use crate::machine::Machine;
+use crate::object::{Header, Object, Thread, ThreadState};
+use abi::{Kind, Result};
+
+/// The processor in use. Run queues become one a processor with issue 4.
+const BOOT: CpuId = CpuId(0);
+
+impl Object for Thread {
+    const CAP_KIND: Kind = Kind::Thread;
+    fn header(&self) -> &Header {
+        &self.header
+    }
+    fn end<M: Machine>(kernel: &Kernel<M>, id: Id<Self>) {
+        // It was stopped before its process let go of it.
+        kernel.free_object(id);
+    }
+}
+
+impl<M: Machine> Kernel<M> {
+    /// The thread on the processor, unless it has just blocked or ended.
+    #[inline(always)]
+    pub(crate) fn running(&self) -> Link<Thread> {
+        self.current(BOOT).filter(|id| self.threads[*id].state.get() == ThreadState::Running)
+    }
+
+    /// Makes a thread that is in no queue ready to run.
+    pub fn make_ready(&self, id: Id<Thread>) {
+        let thread = &self.threads[id];
+        thread.state.set(ThreadState::Ready);
+        self.ready_insert(id, false);
+        self.notice(thread.priority.get());
+    }
+
+    /// Ends the wait of a thread, which is in no queue any more, with a status.
+    pub fn thread_answer(&self, id: Id<Thread>, status: Result<()>) {
+        let status = status.map_or_else(|error| u64::from(error.number()), |()| 0);
+        self.threads[id].registers.rax.set(status);
+        self.deadline_clear(id);
+        self.make_ready(id);
+    }
+
+    /// The running thread has just blocked: runs `to` in its place if nobody is more urgent, else makes it ready.
+    pub(crate) fn hand_over(&self, cpu: CpuId, to: Id<Thread>) {
+        if self.may_switch(self.threads[to].priority.get()) {
+            self.switch_to(cpu, to);
+        } else {
+            self.make_ready(to);
+        }
+    }
+
+    /// Whether a thread of this priority can go on the processor without asking the run queue: nobody is more
+    /// urgent, and if someone is as urgent, the end of the slice is watched.
+    #[inline(always)]
+    pub(crate) fn may_switch(&self, priority: u8) -> bool {
+        let scheduler = &self.scheduler;
+        match scheduler.queue.top() {
+            None => true,
+            Some(top) => top < priority || top == priority && scheduler.slice_is_armed(),
+        }
+    }
+
+    /// Puts a thread, which is in no queue, on the processor in place of one that has just blocked.
+    #[inline(always)]
+    pub(crate) fn switch_to(&self, cpu: CpuId, to: Id<Thread>) {
+        self.threads[to].state.set(ThreadState::Running);
+        if let Some(slot) = self.cpus.get(usize::from(cpu.0)) {
+            slot.current.set(Some(to));
+        }
+    }
+
+    /// What to do on the way out of the kernel: the current thread goes on unless something has changed.
+    #[inline]
+    pub fn settle(&self, cpu: CpuId) -> Next {
+        if !self.scheduler.attention.get() {
+            if let Some(id) = self.running() {
+                return Next::Run(id);
+            }
+        }
+        self.reschedule(cpu)
+    }
+
+    /// Picks the thread to run, charges time, and arms the timer.
+    pub fn reschedule(&self, cpu: CpuId) -> Next {
+        let scheduler = &self.scheduler;
+        scheduler.attention.set(false);
+        let now = self.machine.now_ns();
+        let current = self.running();
+        let top = scheduler.queue.top();
+        let keep = match (current, top) {
+            (Some(id), Some(top)) => {
+                let priority = self.threads[id].priority.get();
+                let is_over = now >= scheduler.slice_end_ns.get();
+                if top > priority || top == priority && is_over {
+                    self.preempt(id, now);
+                    None
+                } else {
+                    Some(id)
+                }
+            }
+            (current, _) => current,
+        };
+        if scheduler.payer.get().is_none() && keep.is_some() {
+            // Whoever its slice was given to is gone: the rest is its own.
+            self.time_charge_until(now);
+            scheduler.payer.set(keep);
+        }
+        let next = keep.or_else(|| {
+            let next = self.ready_take();
+            self.dispatch_slice(next, now);
+            next
+        });
+        if let Some(slot) = self.cpus.get(usize::from(cpu.0)) {
+            slot.current.set(next);
+        }
+        let Some(id) = next else {
+            self.arm(self.first_event_ns());
+            return Next::Idle;
+        };
+        self.threads[id].state.set(ThreadState::Running);
+        let contested = scheduler.queue.top() == Some(self.threads[id].priority.get());
+        let slice_end = if contested { scheduler.slice_end_ns.get() } else { NEVER };
+        self.arm(self.first_event_ns().min(slice_end));
+        Next::Run(id)
+    }
+
+    /// Takes the running thread off the processor: what is left of its slice it gets when its turn comes again.
+    fn preempt(&self, id: Id<Thread>, now: u64) {
+        let left = self.scheduler.slice_end_ns.get().saturating_sub(now).min(SLICE_NS);
+        let thread = &self.threads[id];
+        thread.state.set(ThreadState::Ready);
+        thread.slice_ns.set(if left == 0 { 0 } else { SLICE_NS.saturating_sub(left) });
+        self.ready_insert(id, left != 0);
+    }
+
+    /// Begins a slice.
+    fn dispatch_slice(&self, next: Link<Thread>, now: u64) {
+        self.time_charge_until(now);
+        self.scheduler.payer.set(next);
+        if let Some(id) = next {
+            let used = self.threads[id].slice_ns.replace(0);
+            self.scheduler.slice_end_ns.set(now.saturating_add(SLICE_NS.saturating_sub(used)));
+        }
+    }
+
+    /// Charges the time up to now, so that what processes have used can be read.
+    pub fn time_charge(&self) {
+        self.time_charge_until(self.machine.now_ns());
+    }
+
+    fn time_charge_until(&self, now: u64) {
+        let since = self.scheduler.charged_ns.replace(now);
+        let spent = now.saturating_sub(since);
+        match self.scheduler.payer.get() {
+            Some(id) => {
+                if let Some(process) = self.threads[id].process.get() {
+                    self.processes[process].run_time_ns.update(|ns| ns.saturating_add(spent));
+                }
+            }
+            None => self.scheduler.idle_ns.update(|ns| ns.saturating_add(spent)),
+        }
+    }
+
+    /// Lets the other threads of its priority run first.
+    pub(crate) fn thread_yield_now(&self, id: Id<Thread>) {
+        if self.scheduler.queue.top().is_none_or(|top| top < self.threads[id].priority.get()) {
+            return;
+        }
+        self.make_ready(id);
+        self.scheduler.attention.set(true);
+    }
+
+    /// Takes a thread out of whatever it is in; it never runs again. Its call, if it was received, goes on as a
+    /// cancelled one. Its process and the frames it holds are the caller's business.
+    pub fn thread_stop(&self, id: Id<Thread>) {
+        let thread = &self.threads[id];
+        match thread.state.get() {
+            ThreadState::Inactive => {}
+            ThreadState::Ready => self.ready_remove(id),
+            ThreadState::Running => {
+                for slot in self.cpus.iter().filter(|slot| slot.current.get() == Some(id)) {
+                    slot.current.set(None);
+                }
+            }
+            ThreadState::AwaitingReply => self.call_abandon(id),
+            ThreadState::Sending | ThreadState::Receiving | ThreadState::Waiting | ThreadState::Sleeping => {
+                self.wait_end(id);
+            }
+        }
+        thread.state.set(ThreadState::Inactive);
+        self.deadline_clear(id);
+        self.donors_let_go(id);
+        if self.scheduler.payer.get() == Some(id) {
+            self.time_charge();
+            self.scheduler.payer.set(None);
+        }
+    }
+}

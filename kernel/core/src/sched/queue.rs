@@ -1,0 +1,124 @@
+//! Ready threads: one list a priority, and a bitmap that finds the highest.
+
+use crate::field::Field;
+use crate::id::Id;
+use crate::kernel::Kernel;
+use crate::list::Queue;
+use crate::machine::Machine;
+use crate::object::{ListHead, Thread};
+
+/// The run queue. The running thread is not in it.
+pub struct RunQueue {
+    heads: [ListHead; 256],
+    /// One bit a priority: whether its list holds anyone.
+    words: [Field<u64>; 4],
+    /// The highest priority that is ready, plus 1; 0: none. The fast path looks only at this.
+    top: Field<u16>,
+}
+
+impl RunQueue {
+    /// An empty queue.
+    pub fn new() -> RunQueue {
+        RunQueue {
+            heads: core::array::from_fn(|_| ListHead::default()),
+            words: Default::default(),
+            top: Field::new(0),
+        }
+    }
+
+    /// The highest priority that is ready.
+    #[inline(always)]
+    pub fn top(&self) -> Option<u8> {
+        self.top.get().checked_sub(1).map(|priority| priority as u8)
+    }
+
+    /// All ready threads; panics where a list, its bit and the top disagree.
+    #[cfg(any(test, feature = "host"))]
+    pub fn all(&self, threads: &crate::arena::Arena<Thread>) -> std::vec::Vec<Id<Thread>> {
+        let mut all = std::vec::Vec::new();
+        let mut top = None;
+        for priority in 0..=u8::MAX {
+            let list: std::vec::Vec<_> = threads.list::<Queue>(self.head(priority)).iter().collect();
+            let (word, bit) = self.word(priority);
+            assert_eq!(word.get() & bit != 0, !list.is_empty());
+            assert!(list.iter().all(|id| threads[*id].priority.get() == priority));
+            if !list.is_empty() {
+                top = Some(priority);
+            }
+            all.extend(list);
+        }
+        assert_eq!(self.top(), top);
+        all
+    }
+
+    fn head(&self, priority: u8) -> &ListHead {
+        self.heads.get(usize::from(priority)).expect("invariant: a list for each priority")
+    }
+
+    fn word(&self, priority: u8) -> (&Field<u64>, u64) {
+        let word = self.words.get(usize::from(priority >> 6)).expect("invariant: a bit for each priority");
+        (word, 1u64.wrapping_shl(u32::from(priority & 63)))
+    }
+
+    fn mark(&self, priority: u8) {
+        let (word, bit) = self.word(priority);
+        word.update(|w| w | bit);
+        let above = u16::from(priority).wrapping_add(1);
+        self.top.update(|top| top.max(above));
+    }
+
+    fn unmark(&self, priority: u8) {
+        let (word, bit) = self.word(priority);
+        word.update(|w| w & !bit);
+        if self.top.get() != u16::from(priority).wrapping_add(1) {
+            return;
+        }
+        let mut top = 0u16;
+        for (words, base) in self.words.iter().zip([0u16, 64, 128, 192]) {
+            if words.get() != 0 {
+                top = base.wrapping_add(64).wrapping_sub(words.get().leading_zeros() as u16);
+            }
+        }
+        self.top.set(top);
+    }
+}
+
+impl Default for RunQueue {
+    fn default() -> RunQueue {
+        RunQueue::new()
+    }
+}
+
+impl<M: Machine> Kernel<M> {
+    /// Puts a thread into the list of its priority, at the end or (a turn that it has not finished) at the front.
+    pub(crate) fn ready_insert(&self, thread: Id<Thread>, front: bool) {
+        let queue = &self.scheduler.queue;
+        let priority = self.threads[thread].priority.get();
+        let list = self.threads.list::<Queue>(queue.head(priority));
+        if front {
+            list.push_front(thread);
+        } else {
+            list.push_back(thread);
+        }
+        queue.mark(priority);
+    }
+
+    /// Takes a thread out of the list of its priority.
+    pub(crate) fn ready_remove(&self, thread: Id<Thread>) {
+        let queue = &self.scheduler.queue;
+        let priority = self.threads[thread].priority.get();
+        let list = self.threads.list::<Queue>(queue.head(priority));
+        list.remove(thread);
+        if list.is_empty() {
+            queue.unmark(priority);
+        }
+    }
+
+    /// Takes out the thread whose turn it is.
+    pub(crate) fn ready_take(&self) -> Option<Id<Thread>> {
+        let queue = &self.scheduler.queue;
+        let thread = self.threads.list::<Queue>(queue.head(queue.top()?)).first()?;
+        self.ready_remove(thread);
+        Some(thread)
+    }
+}

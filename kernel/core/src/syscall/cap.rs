@@ -1,0 +1,134 @@
+//! Calls on capabilities themselves: derive, close, revoke, inspect.
+
+use crate::id::Id;
+use crate::kernel::Kernel;
+use crate::machine::Machine;
+use crate::object::{Cap, DeviceMemory, IoPorts, Session};
+use crate::syscall::{Answer, Context};
+use abi::{Error, Handle, Kind, Result, Rights};
+
+impl<M: Machine> Kernel<M> {
+    /// `derive`. Rights that the entry does not have are dropped. Errors: `BadHandle`, `NoRight` (`DERIVE` is asked),
+    /// `BadArgument` (unknown rights, a range that is not inside), `NotSupported` (a range of what has none), `Retry`,
+    /// `TableFull`, `OutOfQuota`, `OutOfMemory`.
+    pub fn derive(&self, cx: &Context) -> Result<Answer> {
+        let handle = Handle::from_word(cx.arg(0)).ok_or(Error::BadHandle)?;
+        let (cap, kind) = self.lookup_any(cx.process, handle)?;
+        let entry = &self.caps[cap];
+        if !entry.rights().contains(Rights::DERIVE) {
+            return Err(Error::NoRight);
+        }
+        let rights = Rights::from_word(cx.arg(1)).ok_or(Error::BadArgument)?;
+        let (start, length) = (cx.arg(2), cx.arg(3));
+        self.cap_room(cx.process, 1)?;
+        let object = entry.object.get();
+        let object = match (start, length) {
+            (0, 0) => object,
+            _ => self.derive_range(self.own_quota(cx)?, kind, object, start, length)?,
+        };
+        let (child, _) = match self.cap_derive(cap, object, rights, cx.process) {
+            Ok(child) => child,
+            Err(error) => {
+                // The narrowed range, if one was made, is named by nothing yet.
+                if object != entry.object.get() {
+                    self.cap_retain(kind, object);
+                    self.cap_release(kind, object);
+                }
+                return Err(error);
+            }
+        };
+        Ok(Answer::one(child.word()))
+    }
+
+    /// `close`. Errors: `BadHandle`, `Retry` (it is being revoked).
+    pub fn close(&self, cx: &Context) -> Result<Answer> {
+        let handle = Handle::from_word(cx.arg(0)).ok_or(Error::BadHandle)?;
+        let (cap, _) = self.lookup_any(cx.process, handle)?;
+        loop {
+            if self.cap_close_step(cap)? {
+                return Ok(Answer::DONE);
+            }
+            if self.machine.interrupt_pending() {
+                return Ok(Answer::Again);
+            }
+        }
+    }
+
+    /// `revoke`. Errors: `BadHandle`, `Retry` (there is more to do, or too many revocations are running).
+    pub fn revoke(&mut self, cx: &Context) -> Result<Answer> {
+        let handle = Handle::from_word(cx.arg(0)).ok_or(Error::BadHandle)?;
+        let (cap, _) = self.lookup_any(cx.process, handle)?;
+        self.revoke_start(cap)?;
+        loop {
+            if self.revoke_step(cap) {
+                self.revoke_done(cap);
+                return Ok(Answer::DONE);
+            }
+            if self.machine.interrupt_pending() {
+                return Err(Error::Retry);
+            }
+        }
+    }
+
+    /// `inspect`. Errors: `BadHandle`.
+    pub fn inspect(&self, cx: &Context) -> Result<Answer> {
+        let handle = Handle::from_word(cx.arg(0)).ok_or(Error::BadHandle)?;
+        let (kind, raw, rights) = if handle.is_pseudo() {
+            let found = Kind::ALL.iter().find_map(|kind| {
+                let subject = self.resolve(cx, handle.word(), *kind, Rights::empty()).ok()?;
+                Some((*kind, subject.raw, subject.rights))
+            });
+            found.ok_or(Error::BadHandle)?
+        } else {
+            let (cap, kind) = self.lookup_any(cx.process, handle)?;
+            (kind, self.caps[cap].object.get(), self.caps[cap].rights())
+        };
+        let kind_rights = kind as u64 | u64::from(rights.bits()) << 8;
+        Ok(Answer::Values([kind_rights, self.badge_or_range(kind, raw), self.object_id(kind, raw), 0]))
+    }
+
+    /// What an inspector is told beside kind and rights: a session's badge, or a range as first | count << 32 (ports, or
+    /// pages).
+    pub(crate) fn badge_or_range(&self, kind: Kind, raw: u32) -> u64 {
+        let range = |first: u64, count: u64| (first & 0xffff_ffff) | count << 32;
+        match kind {
+            Kind::Session => Id::<Session>::try_new(raw as usize).map(|id| self.sessions[id].in_endpoint.key.get()),
+            Kind::IoPorts => Id::<IoPorts>::try_new(raw as usize).map(|id| {
+                let ports = &self.ports[id];
+                range(u64::from(ports.first.get()), u64::from(ports.count.get()))
+            }),
+            Kind::DeviceMemory => Id::<DeviceMemory>::try_new(raw as usize).map(|id| {
+                let memory = &self.device_memories[id];
+                range(memory.first_page.get(), memory.pages.get())
+            }),
+            _ => None,
+        }
+        .unwrap_or(0)
+    }
+
+    /// Puts a capability to an object that has just been made into the caller's table: the room was planned for.
+    pub(crate) fn cap_give(&self, cx: &Context, kind: Kind, raw: u32, rights: Rights) -> Handle {
+        self.cap_insert(cx.process, kind, raw, rights, None).expect("invariant: the plan made room for the entry")
+    }
+
+    /// What inspection tells of one entry: handle, kind and rights, badge or range, object, and where it came from.
+    pub(crate) fn cap_words(&self, cap: Id<Cap>) -> [u64; abi::start::CAPABILITY_INFO_WORDS] {
+        let entry = &self.caps[cap];
+        let Some(kind) = entry.kind() else { return [0; abi::start::CAPABILITY_INFO_WORDS] };
+        let raw = entry.object.get();
+        let parent = Id::<Cap>::try_new(entry.parent.get() as usize);
+        let holder = parent.map(|p| self.cap_holder(p));
+        let same = holder == Some(self.cap_holder(cap));
+        [
+            entry.handle().word(),
+            kind as u64 | u64::from(entry.rights().bits()) << 8,
+            self.badge_or_range(kind, raw),
+            self.object_id(kind, raw),
+            parent.filter(|_| same).map_or(0, |p| self.caps[p].handle().word()),
+            holder.map_or(0, |h| self.processes[h].header.object_id.get()),
+        ]
+    }
+}
+
+/// The rights of a capability to something that its maker may do everything with.
+pub(crate) const MAKER: Rights = Rights::TRANSFER.union(Rights::DERIVE).union(Rights::INSPECT).union(Rights::MANAGE);

@@ -1,0 +1,39 @@
+//! Calls on devices' views of memory.
+
+use super::{Answer, Context};
+use crate::kernel::Kernel;
+use crate::machine::Machine;
+use crate::object::{DmaDomain, Memory, Quota};
+use abi::{Error, Kind, Result, Rights};
+
+impl<M: Machine> Kernel<M> {
+    /// Makes a device's view of memory. Errors: `BadArgument` (not the root); `BadHandle`, `WrongKind`, `NoRight` (the account;
+    /// `MANAGE` is asked); `TableFull`; `OutOfQuota`; `OutOfMemory`.
+    pub fn domain_create(&self, cx: &Context) -> Result<Answer> {
+        if self.domains[cx.id::<DmaDomain>()].is_root.get() == 0 {
+            return Err(Error::BadArgument);
+        }
+        let quota = self.resolve(cx, cx.arg(1), Kind::Quota, Rights::MANAGE)?.id::<Quota>();
+        self.cap_room(cx.process, 1)?;
+        let id = self.domain_new(quota, false)?;
+        let rights = Rights::TRANSFER | Rights::DERIVE | Rights::INSPECT | Rights::WRITE | Rights::MANAGE;
+        let handle = self.cap_insert(cx.process, Kind::DmaDomain, id.raw(), rights, cx.subject.cap)?;
+        Ok(Answer::one(handle.word()))
+    }
+
+    /// Pins part of a memory object. Errors: `BadHandle`, `WrongKind`, `NoRight` (the memory; `READ` and `WRITE` are asked);
+    /// `TableFull`; and those of [`Kernel::pin_memory`].
+    pub fn domain_pin(&self, cx: &Context) -> Result<Answer> {
+        let memory = self.resolve(cx, cx.arg(1), Kind::Memory, Rights::READ | Rights::WRITE)?.id::<Memory>();
+        self.cap_room(cx.process, 1)?;
+        let (quota, buffer) = (self.own_quota(cx)?, self.threads[cx.thread].buffer.get());
+        let (pin, ranges) = self.pin_memory(quota, cx.id(), memory, cx.arg(2), cx.arg(3), buffer)?;
+        let handle = self.cap_insert(cx.process, Kind::Pin, pin.raw(), Rights::INSPECT, None)?;
+        Ok(Answer::Values([handle.word(), ranges as u64, 0, 0]))
+    }
+
+    /// Lets the frames in quarantine go: the device is stopped. Errors: none of its own.
+    pub fn domain_release(&mut self, cx: &Context) -> Result<Answer> {
+        Ok(if self.domain_let_go(cx.id()) { Answer::DONE } else { Answer::Again })
+    }
+}

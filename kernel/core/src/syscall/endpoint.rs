@@ -1,0 +1,43 @@
+//! Handlers of endpoints, their sessions, and reply objects.
+
+use super::{Answer, Context};
+use crate::kernel::Kernel;
+use crate::machine::Machine;
+use crate::object::{Endpoint, Quota};
+use abi::{Error, Kind, Result, Rights};
+
+impl<M: Machine> Kernel<M> {
+    /// Makes an endpoint. Errors: `OutOfQuota`, `OutOfMemory`, `TableFull`.
+    pub fn endpoint_create(&self, cx: &Context) -> Result<Answer> {
+        self.cap_room(cx.process, 1)?;
+        let id = self.allocate_object::<Endpoint>(cx.id::<Quota>())?;
+        let rights = Rights::TRANSFER | Rights::DERIVE | Rights::INSPECT | Rights::RECEIVE | Rights::MANAGE;
+        Ok(Answer::one(self.cap_give(cx, Kind::Endpoint, id.raw(), rights).word()))
+    }
+
+    /// Makes a session with a badge above all that the endpoint has ever used, charged to the caller. Errors:
+    /// `BadArgument` (badge 0, or an object type past 32 bits), `Exists` (such a badge was used), `OutOfQuota`,
+    /// `OutOfMemory`, `TableFull`.
+    pub fn session_create(&self, cx: &Context) -> Result<Answer> {
+        let object_type = u32::try_from(cx.arg(2)).map_err(|_| Error::BadArgument)?;
+        let handle = self.session_make(cx.id::<Endpoint>(), cx.process, cx.arg(1), object_type)?;
+        Ok(Answer::one(handle.word()))
+    }
+
+    /// Acknowledges the end of a session. Errors: `NotFound`, `WrongState` (it has not ended).
+    pub fn session_acknowledge(&self, cx: &Context) -> Result<Answer> {
+        self.session_forget(cx.id::<Endpoint>(), cx.arg(1))?;
+        Ok(Answer::DONE)
+    }
+
+    /// The session with the next higher badge. Errors: `NotFound` (there is none).
+    pub fn session_next(&self, cx: &Context) -> Result<Answer> {
+        let (badge, has_ended) = self.session_after(cx.id::<Endpoint>(), cx.arg(1))?;
+        Ok(Answer::Values([badge, u64::from(has_ended), 0, 0]))
+    }
+
+    /// Makes a reply object. Errors: `OutOfQuota`, `OutOfMemory`, `TableFull`.
+    pub fn reply_create(&self, cx: &Context) -> Result<Answer> {
+        Ok(Answer::one(self.reply_make(cx.process, cx.id::<Quota>())?.word()))
+    }
+}

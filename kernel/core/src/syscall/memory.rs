@@ -1,0 +1,87 @@
+//! Calls on memory objects.
+
+use super::{Answer, Context};
+use crate::address::FrameNumber;
+use crate::id::Id;
+use crate::kernel::Kernel;
+use crate::machine::Machine;
+use crate::mm::fault::Access;
+use crate::mm::user::{CopyError, COPY_LIMIT};
+use crate::object::{Memory, Quota, Space};
+use abi::memory::{MemoryFlags, Protection, PAGE_SIZE};
+use abi::{Error, Kind, Result, Rights};
+
+impl<M: Machine> Kernel<M> {
+    /// The address space of the caller.
+    pub(crate) fn own_space(&self, cx: &Context) -> Result<Id<Space>> {
+        self.processes[cx.process].space.get().ok_or(Error::Closed)
+    }
+
+    /// The account of the caller.
+    pub(crate) fn own_quota(&self, cx: &Context) -> Result<Id<Quota>> {
+        self.processes[cx.process].quota.get().ok_or(Error::Closed)
+    }
+
+    /// Makes a memory object. Errors: `BadArgument` (no pages, unknown flags, `BELOW_4G` alone), `OutOfQuota`,
+    /// `OutOfMemory` (no such run), `TableFull`.
+    pub fn memory_create(&self, cx: &Context) -> Result<Answer> {
+        let flags = u32::try_from(cx.arg(2)).ok().and_then(MemoryFlags::from_bits).ok_or(Error::BadArgument)?;
+        self.cap_room(cx.process, 1)?;
+        let id = self.memory_new(cx.id(), cx.arg(1), flags)?;
+        let rights =
+            Rights::TRANSFER | Rights::DERIVE | Rights::INSPECT | Rights::READ | Rights::WRITE | Rights::EXECUTE;
+        let handle = self.cap_insert(cx.process, Kind::Memory, id.raw(), rights, None)?;
+        Ok(Answer::one(handle.word()))
+    }
+
+    /// Tells an object's size. Errors: none of its own.
+    pub fn memory_info(&self, cx: &Context) -> Result<Answer> {
+        let memory = &self.memories[cx.id::<Memory>()];
+        let resident = u64::from(memory.resident.get());
+        Ok(Answer::Values([memory.length_pages.get(), resident, u64::from(memory.flags.get()), 0]))
+    }
+
+    /// Copies out of an object, at most 64 KiB; less (but something) when an interrupt is pending. Errors: `BadArgument` (outside
+    /// the object), and with the bytes that were copied before: `BadAddress`, `OutOfQuota`, `OutOfMemory`.
+    pub fn memory_read(&self, cx: &Context) -> Result<Answer> {
+        self.memory_copy(cx, false)
+    }
+
+    /// Copies into an object, as [`Kernel::memory_read`]. Errors: besides, `Busy` (the pages are mapped executable).
+    pub fn memory_write(&self, cx: &Context) -> Result<Answer> {
+        self.memory_copy(cx, true)
+    }
+
+    fn memory_copy(&self, cx: &Context, write: bool) -> Result<Answer> {
+        let (id, offset, address) = (cx.id::<Memory>(), cx.arg(1), cx.arg(2));
+        let end = offset.checked_add(cx.arg(3)).ok_or(Error::BadArgument)?;
+        if end > self.memories[id].length_pages.get().saturating_mul(PAGE_SIZE) {
+            return Err(Error::BadArgument);
+        }
+        let length = cx.arg(3).min(COPY_LIMIT);
+        let space = self.own_space(cx)?;
+        let user = |access: Access| {
+            move |done: u64| -> Result<(FrameNumber, u64)> {
+                let at = address.checked_add(done).ok_or(Error::BadAddress)?;
+                Ok((self.user_frame(space, at, access)?, at))
+            }
+        };
+        let object = |done: u64| -> Result<(FrameNumber, u64)> {
+            let at = offset.saturating_add(done);
+            Ok((self.memory_bring(id, at / PAGE_SIZE)?, at))
+        };
+        let (done, result) = if write {
+            let pages = offset.saturating_add(length).div_ceil(PAGE_SIZE).saturating_sub(offset / PAGE_SIZE);
+            if self.memory_alias(id, offset / PAGE_SIZE, pages, Protection::WRITE, None) {
+                return Err(Error::Busy);
+            }
+            self.copy_pages(length, user(Access::Read), object)
+        } else {
+            self.copy_pages(length, object, user(Access::Write))
+        };
+        Ok(match result {
+            Ok(()) => Answer::one(done),
+            Err(CopyError::From(error) | CopyError::To(error)) => Answer::Partial(error, [done, 0, 0, 0]),
+        })
+    }
+}

@@ -1,0 +1,249 @@
+//! From registers to handlers and back.
+//!
+//! The dispatcher is made from the rows of [`abi::for_each_call`]: authority is checked as the row says, then the
+//! handler of the row's name runs, and one epilogue here writes the answer. Handlers that take
+//! `&Kernel` may run on many processors at once; `exclusive` rows take `&mut Kernel`.
+//!
+//! One file a noun; a handler that copies to or from user memory does so after every other check.
+
+mod cap;
+mod device;
+mod dma;
+mod endpoint;
+mod lease;
+mod memory;
+mod message;
+mod namespace;
+mod notification;
+mod process;
+mod quota;
+mod space;
+mod system;
+mod thread;
+mod time;
+
+use crate::address::CpuId;
+use crate::id::{Id, Link};
+use crate::kernel::{InKernel, Kernel, Next};
+use crate::machine::Machine;
+use crate::object::{Cap, Process, ProcessState, Thread};
+use abi::{Error, Handle, Kind, Result, Rights};
+
+/// What a handle of the caller's names, with the rights it has.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject {
+    /// The capability; none for a pseudo-handle.
+    pub cap: Link<Cap>,
+    /// The object: its raw id in the arena of its kind.
+    pub raw: u32,
+    /// All the rights that the handle carries.
+    pub rights: Rights,
+}
+
+impl Subject {
+    /// Nothing: the row asks for none.
+    pub const NONE: Subject = Subject { cap: None, raw: 0, rights: Rights::empty() };
+
+    /// The object, typed. Only for the kind that was asked for.
+    #[inline(always)]
+    pub fn id<T: InKernel>(self) -> Id<T> {
+        Id::try_new(self.raw as usize).expect("invariant: a capability that was looked up names an object")
+    }
+}
+
+/// Who calls, with what.
+#[derive(Clone, Copy, Debug)]
+pub struct Context {
+    /// The processor.
+    pub cpu: CpuId,
+    /// The calling thread.
+    pub thread: Id<Thread>,
+    /// Its process.
+    pub process: Id<Process>,
+    /// What the first argument names, where the row asks for something.
+    pub subject: Subject,
+    /// rdi, rsi, rdx, r8, r9, r10.
+    pub args: [u64; 6],
+}
+
+impl Context {
+    /// The object that the row asks for.
+    #[inline(always)]
+    pub fn id<T: InKernel>(&self) -> Id<T> {
+        self.subject.id()
+    }
+    /// An argument by its place in the row.
+    #[inline(always)]
+    pub fn arg(&self, index: usize) -> u64 {
+        self.args.get(index).copied().unwrap_or(0)
+    }
+}
+
+/// What a handler answers when it does not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Success: as many of these as the row has results go to rdi, rsi, rdx, r8.
+    Values([u64; 4]),
+    /// An error with results.
+    Partial(Error, [u64; 4]),
+    /// The registers of all concerned are written already, or the thread waits, or it is gone.
+    Written,
+    /// There is more to do and an interrupt is pending: nothing is written, and the call is made again after it.
+    Again,
+}
+
+impl Answer {
+    /// Success without results.
+    pub const DONE: Answer = Answer::Values([0; 4]);
+    /// Success with one result.
+    pub const fn one(value: u64) -> Answer {
+        Answer::Values([value, 0, 0, 0])
+    }
+}
+
+/// Call numbers that there is room for.
+const CALLS: usize = 0x80;
+/// Bytes in the `syscall` instruction (SDM 2B, SYSCALL: 0F 05).
+const SYSCALL_LENGTH: u64 = 2;
+
+macro_rules! dispatcher {
+    ($($number:literal $variant:ident $name:ident [$($need:tt)*] $lock:ident $wait:ident
+        ($($arg:ident),*) -> ($($result:ident),*) $text:literal;)+) => {
+        impl<M: Machine> Kernel<M> {
+            /// Checks what the row asks for and runs its handler. Tests come in here, with a context of their own.
+            /// Errors: the handler's, and `NoSuchCall`.
+            #[inline(always)]
+            pub fn dispatch(&mut self, number: u64, cx: &mut Context) -> Result<Answer> {
+                match number.wrapping_sub(abi::call::FIRST) {
+                    $($number => {
+                        dispatcher!(@need self cx $($need)*);
+                        dispatcher!(@$lock self $name cx)
+                    })+
+                    _ => Err(Error::NoSuchCall),
+                }
+            }
+        }
+
+        /// How many results each call has.
+        const RESULTS: [u8; CALLS] = {
+            let mut results = [0; CALLS];
+            $(results[$number] = <[&str]>::len(&[$(stringify!($result)),*]) as u8;)+
+            results
+        };
+    };
+    (@need $self:ident $cx:ident) => {};
+    (@need $self:ident $cx:ident $kind:ident $right:ident) => {
+        $cx.subject = $self.resolve($cx, $cx.arg(0), Kind::$kind, Rights::$right)?;
+    };
+    (@shared $self:ident $name:ident $cx:ident) => { Kernel::$name(&*$self, $cx) };
+    (@exclusive $self:ident $name:ident $cx:ident) => { Kernel::$name($self, $cx) };
+}
+
+abi::for_each_call!(dispatcher);
+
+impl<M: Machine> Kernel<M> {
+    /// The calling thread of a processor made a kernel call: its registers hold it.
+    pub fn syscall(&mut self, cpu: CpuId) -> Next {
+        if let Some(thread) = self.current(cpu) {
+            let number = self.threads[thread].registers.rax.get();
+            if number >= abi::call::FIRST {
+                self.syscall_run(cpu, thread, number);
+            } else {
+                self.foreign_call(cpu, thread, number);
+            }
+        }
+        self.leave(cpu)
+    }
+
+    #[inline(always)]
+    fn syscall_run(&mut self, cpu: CpuId, id: Id<Thread>, number: u64) {
+        let thread = &self.threads[id];
+        let r = &thread.registers;
+        let args = [r.rdi.get(), r.rsi.get(), r.rdx.get(), r.r8.get(), r.r9.get(), r.r10.get()];
+        let process = thread.process.get().expect("invariant: a running thread has a process");
+        let mut cx = Context { cpu, thread: id, process, subject: Subject::NONE, args };
+        let answer = self.dispatch(number, &mut cx);
+        let (status, values) = match answer {
+            Ok(Answer::Written) => return,
+            Ok(Answer::Values(values)) => (0, values),
+            Ok(Answer::Partial(error, values)) => (error.number(), values),
+            Ok(Answer::Again) => {
+                self.threads[id].registers.rip.update(|rip| rip.wrapping_sub(SYSCALL_LENGTH));
+                return;
+            }
+            Err(error) => {
+                self.threads[id].registers.rax.set(u64::from(error.number()));
+                return;
+            }
+        };
+        let r = &self.threads[id].registers;
+        r.rax.set(u64::from(status));
+        let count = RESULTS.get(number.wrapping_sub(abi::call::FIRST) as usize).copied().unwrap_or(0);
+        for (n, (place, value)) in [&r.rdi, &r.rsi, &r.rdx, &r.r8].into_iter().zip(values).enumerate() {
+            if n < usize::from(count) {
+                place.set(value);
+            }
+        }
+    }
+
+    /// What a handle names, if it is of this kind and carries these rights. Pseudo-handles name the caller's own.
+    /// Errors: `BadHandle`, `WrongKind`, `NoRight`.
+    #[inline]
+    pub fn resolve(&self, cx: &Context, word: u64, kind: Kind, rights: Rights) -> Result<Subject> {
+        let handle = Handle::from_word(word).ok_or(Error::BadHandle)?;
+        if handle.is_pseudo() {
+            return self.resolve_self(cx, handle, kind, rights);
+        }
+        let cap = self.lookup(cx.process, handle, kind, rights)?;
+        let entry = &self.caps[cap];
+        Ok(Subject { cap: Some(cap), raw: entry.object.get(), rights: entry.rights() })
+    }
+
+    #[cold]
+    fn resolve_self(&self, cx: &Context, handle: Handle, kind: Kind, rights: Rights) -> Result<Subject> {
+        let process = &self.processes[cx.process];
+        let own = Rights::INSPECT | Rights::MANAGE;
+        let (is, raw, has) = match handle {
+            Handle::SELF_PROCESS => (Kind::Process, Some(cx.process.raw()), own),
+            Handle::SELF_THREAD => (Kind::Thread, Some(cx.thread.raw()), own),
+            Handle::SELF_SPACE => (Kind::AddressSpace, process.space.get().map(Id::raw), own),
+            Handle::SELF_QUOTA => (Kind::Quota, process.quota.get().map(Id::raw), own),
+            // A namespace can be shared with others: to change it, a capability is asked.
+            Handle::SELF_NAMESPACE => (Kind::Namespace, process.namespace.get().map(Id::raw), Rights::INSPECT),
+            _ => return Err(Error::BadHandle),
+        };
+        if is != kind {
+            return Err(Error::WrongKind);
+        }
+        if !has.contains(rights) {
+            return Err(Error::NoRight);
+        }
+        let raw = raw.ok_or(Error::BadHandle)?;
+        Ok(Subject { cap: None, raw, rights: has })
+    }
+
+    /// Ends every way into the kernel: reaps what is to be reaped, then says what runs.
+    #[inline(always)]
+    pub fn leave(&mut self, cpu: CpuId) -> Next {
+        if self.reap_pending() {
+            return self.leave_reaping(cpu);
+        }
+        self.settle(cpu)
+    }
+
+    /// While there is something to reap, there can be threads of processes that have ended: they are stopped here, so that
+    /// their user code never runs again.
+    #[cold]
+    fn leave_reaping(&mut self, cpu: CpuId) -> Next {
+        self.reap();
+        loop {
+            let next = self.settle(cpu);
+            let Next::Run(thread) = next else { return next };
+            let process = self.threads[thread].process.get();
+            if process.is_some_and(|p| self.processes[p].state.get() == ProcessState::Running) {
+                return next;
+            }
+            self.thread_end(thread);
+        }
+    }
+}

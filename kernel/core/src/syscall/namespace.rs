@@ -1,0 +1,62 @@
+//! Calls on namespaces.
+
+use crate::cap::namespace::{bytes, scheme_name, NAME};
+use crate::kernel::Kernel;
+use crate::machine::Machine;
+use crate::object::{Namespace, Quota, Session};
+use crate::syscall::cap::MAKER;
+use crate::syscall::{Answer, Context};
+use abi::{Error, Kind, Result, Rights};
+
+impl<M: Machine> Kernel<M> {
+    /// `namespace_create`. Errors: `TableFull`, `OutOfQuota`, `OutOfMemory`.
+    pub fn namespace_create(&self, cx: &Context) -> Result<Answer> {
+        self.cap_room(cx.process, 1)?;
+        let namespace = self.allocate_object::<Namespace>(cx.id::<Quota>())?;
+        Ok(Answer::one(self.cap_give(cx, Kind::Namespace, namespace.raw(), MAKER).word()))
+    }
+
+    /// `namespace_bind`. Errors: `NameTooLong`, `InvalidName`, `BadAddress`, `BadHandle`, `WrongKind`, `NoRight` (session:
+    /// `TRANSFER` is asked), `Exists`, `NotFound` (unbinding), `TableFull`, `OutOfQuota`, `OutOfMemory`.
+    pub fn namespace_bind(&self, cx: &Context) -> Result<Answer> {
+        let namespace = cx.id::<Namespace>();
+        let session = match cx.arg(3) {
+            0 => None,
+            word => Some(self.resolve(cx, word, Kind::Session, Rights::TRANSFER)?),
+        };
+        let name = self.scheme_name_argument(cx, cx.arg(1), cx.arg(2))?;
+        match session {
+            Some(s) => self.name_bind(namespace, name, s.id::<Session>(), s.rights, self.own_quota(cx)?)?,
+            None => self.name_unbind(namespace, name)?,
+        }
+        Ok(Answer::DONE)
+    }
+
+    /// `namespace_entry`. Errors: `NotFound`, `BadArgument` (the name is longer than the room for it), `BadAddress`.
+    pub fn namespace_entry(&self, cx: &Context) -> Result<Answer> {
+        let (name, length) = bytes(self.name_at(cx.id::<Namespace>(), cx.arg(1))?);
+        if (length as u64) > cx.arg(3) {
+            return Err(Error::BadArgument);
+        }
+        self.user_write(cx.process, cx.arg(2), name.get(..length).unwrap_or(&name))?;
+        Ok(Answer::one(length as u64))
+    }
+
+    /// `namespace_session`. Errors: `NameTooLong`, `InvalidName`, `BadAddress`, `NotFound`, `TableFull`, `OutOfQuota`,
+    /// `OutOfMemory`.
+    pub fn namespace_session(&self, cx: &Context) -> Result<Answer> {
+        let name = self.scheme_name_argument(cx, cx.arg(1), cx.arg(2))?;
+        let (session, rights) = self.name_lookup(cx.id::<Namespace>(), name)?;
+        let handle = self.cap_insert(cx.process, Kind::Session, session.raw(), rights, None)?;
+        Ok(Answer::one(handle.word()))
+    }
+
+    /// A scheme name in the caller's memory. Errors: `NameTooLong`, `InvalidName`, `BadAddress`.
+    pub(crate) fn scheme_name_argument(&self, cx: &Context, address: u64, length: u64) -> Result<[u64; 4]> {
+        let mut name = [0; NAME];
+        let length = usize::try_from(length).map_err(|_| Error::NameTooLong)?;
+        let name = name.get_mut(..length).ok_or(Error::NameTooLong)?;
+        self.user_read(cx.process, address, name)?;
+        scheme_name(name)
+    }
+}

@@ -1,0 +1,143 @@
+//! Calls on processes.
+
+use crate::cap::namespace::words;
+use crate::id::Id;
+use crate::kernel::Kernel;
+use crate::machine::Machine;
+use crate::object::{Namespace, Notification, Process, ProcessState, Quota};
+use crate::syscall::cap::MAKER;
+use crate::syscall::{Answer, Context};
+use abi::start::PROCESS_INFO_WORDS;
+use abi::{Error, Handle, Kind, Result, Rights};
+
+/// Entries of a table looked at between two looks for an interrupt.
+const LOOK: u64 = 128;
+
+impl<M: Machine> Kernel<M> {
+    /// `process_create`. Errors: `BadArgument` (a limit above the caller's own), `NameTooLong`, `BadHandle`, `WrongKind`,
+    /// `NoRight` (namespace: `INSPECT` is asked), `BadAddress`, `TableFull`, `OutOfQuota`, `OutOfMemory`.
+    pub fn process_create(&self, cx: &Context) -> Result<Answer> {
+        let limit = u8::try_from(cx.arg(3)).map_err(|_| Error::BadArgument)?;
+        if limit > self.processes[cx.process].priority_limit.get() {
+            return Err(Error::BadArgument);
+        }
+        let namespace = match cx.arg(4) {
+            0 => None,
+            word => Some(self.resolve(cx, word, Kind::Namespace, Rights::INSPECT)?.id::<Namespace>()),
+        };
+        let mut bytes = [0; 32];
+        let length = usize::try_from(cx.arg(2)).map_err(|_| Error::NameTooLong)?;
+        let name = bytes.get_mut(..length).ok_or(Error::NameTooLong)?;
+        self.user_read(cx.process, cx.arg(1), name)?;
+        self.cap_room(cx.process, 2)?;
+        let process = self.process_make(cx.id::<Quota>(), words(&bytes), limit, namespace)?;
+        let space = self.processes[process].space.get().expect("invariant: a process is made with a space");
+        let handle = self.cap_give(cx, Kind::Process, process.raw(), MAKER);
+        let space = self.cap_give(cx, Kind::AddressSpace, space.raw(), MAKER);
+        Ok(Answer::Values([handle.word(), space.word(), 0, 0]))
+    }
+
+    /// `process_grant`. Errors: `BadHandle`, `NoRight` (`TRANSFER` is asked), `BadArgument` (unknown rights), `Closed` (the
+    /// process has ended), `Retry`, and `TableFull`, `OutOfQuota`, `OutOfMemory` of the process that receives.
+    pub fn process_grant(&self, cx: &Context) -> Result<Answer> {
+        let handle = Handle::from_word(cx.arg(1)).ok_or(Error::BadHandle)?;
+        let rights = Rights::from_word(cx.arg(2)).ok_or(Error::BadArgument)?;
+        let target = cx.id::<Process>();
+        if self.processes[target].state.get() != ProcessState::Running {
+            return Err(Error::Closed);
+        }
+        let (granted, _, _) = self.cap_transfer(cx.process, handle, rights, target)?;
+        Ok(Answer::one(granted.word()))
+    }
+
+    /// `process_exit`.
+    pub fn process_exit(&mut self, cx: &Context) -> Result<Answer> {
+        self.process_end(cx.process, ProcessState::Exited, cx.arg(0) as u32);
+        Ok(Answer::Written)
+    }
+
+    /// `process_kill`. One that has ended is left as it is.
+    pub fn process_kill(&mut self, cx: &Context) -> Result<Answer> {
+        self.process_end(cx.id::<Process>(), ProcessState::Killed, cx.arg(1) as u32);
+        Ok(Answer::DONE)
+    }
+
+    /// `process_status`.
+    pub fn process_status(&self, cx: &Context) -> Result<Answer> {
+        let process = &self.processes[cx.id::<Process>()];
+        let state = process.state.get() as u64;
+        Ok(Answer::Values([state, u64::from(process.exit_code.get()), process.header.object_id.get(), 0]))
+    }
+
+    /// `process_watch`. Told when all that the process had is given back. Errors: `BadHandle`, `WrongKind`, `NoRight`
+    /// (notification: `SEND` is asked), `BadArgument` (no bits), `OutOfQuota`, `OutOfMemory`.
+    pub fn process_watch(&self, cx: &Context) -> Result<Answer> {
+        let to = self.resolve(cx, cx.arg(1), Kind::Notification, Rights::SEND)?.id::<Notification>();
+        if cx.arg(2) == 0 {
+            return Err(Error::BadArgument);
+        }
+        self.watch_add(cx.id::<Process>(), to, cx.arg(2), self.own_quota(cx)?)?;
+        Ok(Answer::DONE)
+    }
+
+    /// `process_info`. Errors: `BadAddress`.
+    pub fn process_info(&self, cx: &Context) -> Result<Answer> {
+        self.time_charge();
+        let process = &self.processes[cx.id::<Process>()];
+        let pages = process.quota.get().map_or(0, |q| self.quotas[q].used_pages.get());
+        let head = [
+            process.header.object_id.get(),
+            process.state.get() as u64,
+            u64::from(process.exit_code.get()),
+            u64::from(process.thread_count.get()),
+            pages,
+            u64::from(process.cap_count.get()),
+            u64::from(process.priority_limit.get()),
+            process.run_time_ns.get(),
+        ];
+        let mut out = [0; PROCESS_INFO_WORDS];
+        let all = head.into_iter().chain(process.name.iter().map(|w| w.get()));
+        for (place, word) in out.iter_mut().zip(all) {
+            *place = word;
+        }
+        self.user_write_words(cx.process, cx.arg(1), &out)?;
+        Ok(Answer::DONE)
+    }
+
+    /// `process_capability`. Errors: `NotFound`, `BadAddress`.
+    pub fn process_capability(&self, cx: &Context) -> Result<Answer> {
+        let process = cx.id::<Process>();
+        let mut index = cx.arg(1);
+        loop {
+            let raw = u32::try_from(index).map_err(|_| Error::NotFound)?;
+            let cap = self.cap_at(process, raw).ok_or(Error::NotFound)?;
+            index = index.wrapping_add(1);
+            if self.caps[cap].kind().is_some() {
+                self.user_write_words(cx.process, cx.arg(2), &self.cap_words(cap))?;
+                return Ok(Answer::one(index));
+            }
+            if index.is_multiple_of(LOOK) && self.machine.interrupt_pending() {
+                // A table can be large and nearly empty: the next try goes on from here.
+                self.threads[cx.thread].registers.rsi.set(index);
+                return Ok(Answer::Again);
+            }
+        }
+    }
+
+    /// `process_namespace`. Of the caller's own process, no more than it could do before: to look.
+    /// Errors: `Closed`, `TableFull`, `OutOfQuota`, `OutOfMemory`.
+    pub fn process_namespace(&self, cx: &Context) -> Result<Answer> {
+        let process = cx.id::<Process>();
+        let namespace = self.processes[process].namespace.get().ok_or(Error::Closed)?;
+        let manage = if process == cx.process { Rights::empty() } else { Rights::MANAGE };
+        let rights = Rights::INSPECT | Rights::TRANSFER | Rights::DERIVE | manage;
+        let handle = self.cap_insert(cx.process, Kind::Namespace, namespace.raw(), rights, None)?;
+        Ok(Answer::one(handle.word()))
+    }
+
+    /// The name of a process, for the log.
+    pub(crate) fn process_name(&self, id: Id<Process>) -> ([u8; 32], usize) {
+        let name = &self.processes[id].name;
+        crate::cap::namespace::bytes(core::array::from_fn(|i| name.get(i).map_or(0, |w| w.get())))
+    }
+}

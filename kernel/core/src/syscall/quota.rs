@@ -1,0 +1,48 @@
+//! Calls on accounts.
+
+use crate::kernel::Kernel;
+use crate::machine::Machine;
+use crate::object::Quota;
+use crate::syscall::cap::MAKER;
+use crate::syscall::{Answer, Context};
+use abi::{Error, Kind, Result, Rights};
+
+impl<M: Machine> Kernel<M> {
+    /// `quota_split`. Errors: `BadArgument` (no pages, unknown flags, nested too deep), `TableFull`, `OutOfQuota`,
+    /// `OutOfMemory`.
+    pub fn quota_split(&self, cx: &Context) -> Result<Answer> {
+        if cx.arg(2) != 0 {
+            return Err(Error::BadArgument);
+        }
+        self.cap_room(cx.process, 1)?;
+        let child = self.quota_make_child(cx.id::<Quota>(), cx.arg(1))?;
+        Ok(Answer::one(self.cap_give(cx, Kind::Quota, child.raw(), MAKER).word()))
+    }
+
+    /// `quota_info`.
+    pub fn quota_info(&self, cx: &Context) -> Result<Answer> {
+        let quota = &self.quotas[cx.id::<Quota>()];
+        let processes = u64::from(quota.process_count.get());
+        Ok(Answer::Values([quota.limit_pages.get(), quota.used_pages.get(), processes, 0]))
+    }
+
+    /// `quota_process`. Errors: `NotFound`.
+    pub fn quota_process(&self, cx: &Context) -> Result<Answer> {
+        let (_, number) = self.process_after(cx.id::<Quota>(), cx.arg(1))?;
+        Ok(Answer::one(number))
+    }
+
+    /// `quota_open`. Through `SELF_QUOTA` there is no `MANAGE`: processes of one account don't rule each other.
+    /// Errors: `NotFound`, `TableFull`, `OutOfQuota`, `OutOfMemory`.
+    pub fn quota_open(&self, cx: &Context) -> Result<Answer> {
+        let process = self.processes_by_id().find(cx.arg(1)).ok_or(Error::NotFound)?;
+        if !self.process_is_charged_to(process, cx.id::<Quota>()) {
+            return Err(Error::NotFound);
+        }
+        let subject = cx.subject;
+        let kept = if subject.cap.is_some() { subject.rights & Rights::MANAGE } else { Rights::empty() };
+        let rights = Rights::INSPECT | Rights::TRANSFER | Rights::DERIVE | kept;
+        let handle = self.cap_insert(cx.process, Kind::Process, process.raw(), rights, None)?;
+        Ok(Answer::one(handle.word()))
+    }
+}

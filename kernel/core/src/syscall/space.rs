@@ -1,0 +1,79 @@
+//! Calls on address spaces.
+
+use super::{Answer, Context};
+use crate::kernel::Kernel;
+use crate::machine::Machine;
+use crate::mm::mapping::Backing;
+use crate::mm::space::UserRange;
+use crate::object::{DeviceMemory, Memory};
+use abi::memory::{Protection, PAGE_SIZE};
+use abi::{Error, Kind, Result, Rights};
+
+/// A protection in a register. Errors: `BadArgument`.
+pub(super) fn protection(word: u64) -> Result<Protection> {
+    u8::try_from(word).ok().and_then(Protection::from_bits).ok_or(Error::BadArgument)
+}
+
+/// What the rights of a capability let a mapping allow.
+fn limit(rights: Rights) -> Protection {
+    let mut limit = Protection::empty();
+    limit.set(Protection::READ, rights.contains(Rights::READ));
+    limit.set(Protection::WRITE, rights.contains(Rights::WRITE));
+    limit.set(Protection::EXECUTE, rights.contains(Rights::EXECUTE));
+    limit
+}
+
+impl<M: Machine> Kernel<M> {
+    /// Maps whole pages of a Memory or DeviceMemory. Errors: `BadHandle`, `WrongKind` (of the second handle); `BadArgument` (not
+    /// whole pages, outside the object, writable and executable); `BadAddress` (not in the user half); `NoRight` (more than the
+    /// capability allows, or registers that are RAM); `Exists`; `Busy` (another mapping of these pages is executable, or
+    /// writable); `Closed`; `OutOfQuota`; `OutOfMemory`.
+    pub fn space_map(&self, cx: &Context) -> Result<Answer> {
+        let (word, address, offset, length) = (cx.arg(1), cx.arg(2), cx.arg(3), cx.arg(4));
+        let memory = self.resolve(cx, word, Kind::Memory, Rights::empty());
+        let (subject, is_memory) = match memory {
+            Err(Error::WrongKind) => (self.resolve(cx, word, Kind::DeviceMemory, Rights::empty())?, false),
+            other => (other?, true),
+        };
+        let protection = protection(cx.arg(5))?;
+        if (offset | length) & PAGE_SIZE.wrapping_sub(1) != 0 || length == 0 {
+            return Err(Error::BadArgument);
+        }
+        let (first, pages) = (offset / PAGE_SIZE, length / PAGE_SIZE);
+        let end = first.saturating_add(pages);
+        let mut limit = limit(subject.rights);
+        let backing = if is_memory {
+            let id = subject.id::<Memory>();
+            if end > self.memories[id].length_pages.get() {
+                return Err(Error::BadArgument);
+            }
+            Backing::Memory(id, first)
+        } else {
+            let range = &self.device_memories[subject.id::<DeviceMemory>()];
+            if end > range.pages.get() {
+                return Err(Error::BadArgument);
+            }
+            let physical = range.first_page.get().saturating_add(first);
+            if self.frames.touches_ram(physical, pages) {
+                return Err(Error::NoRight);
+            }
+            limit.remove(Protection::EXECUTE);
+            Backing::Device(physical)
+        };
+        Ok(Answer::one(self.space_enter(cx.id(), address, pages, backing, protection, limit)?))
+    }
+
+    /// Removes whatever is mapped in a range. Errors: `BadArgument` (not whole pages), `BadAddress` (not in the user
+    /// half), `OutOfQuota`, `OutOfMemory` (the middle of a mapping).
+    pub fn space_unmap(&self, cx: &Context) -> Result<Answer> {
+        let range = UserRange::pages(cx.arg(1), cx.arg(2))?;
+        Ok(if self.space_clear(cx.id(), range)? { Answer::DONE } else { Answer::Again })
+    }
+
+    /// Changes the protection of a mapped range. Errors: as [`Kernel::space_change`] and of the range: `BadArgument`, `BadAddress`.
+    pub fn space_protect(&self, cx: &Context) -> Result<Answer> {
+        let range = UserRange::pages(cx.arg(1), cx.arg(2))?;
+        self.space_change(cx.id(), range, protection(cx.arg(3))?)?;
+        Ok(Answer::DONE)
+    }
+}

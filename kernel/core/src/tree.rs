@@ -1,0 +1,360 @@
+//! Ordered sets of kernel objects: an AVL tree whose links live in the objects.
+//!
+//! A tree is a view: the arena of its nodes and the field that holds the root. Keys are unique `u64`s
+//! that the owner of the tree defines. Nothing allocates, nothing recurses; every operation is a walk
+//! of at most 1.44 log2 n nodes, whatever keys user code chooses (that is why it is not a treap).
+
+use crate::arena::{Arena, ArenaItem};
+use crate::field::Field;
+use crate::id::Id;
+use crate::object::{Mapping, Notification, Process, Session, Thread, TreeLinks};
+use core::marker::PhantomData;
+
+/// An object that can be in a tree of the sort that `Which` names.
+pub trait TreeNode<Which>: ArenaItem {
+    /// Its links for that tree.
+    fn links(&self) -> &TreeLinks;
+}
+
+macro_rules! tree_nodes {
+    ($($(#[$doc:meta])* $which:ident: $($node:ident.$field:ident),+;)+) => { $(
+        $(#[$doc])*
+        pub struct $which;
+        $(impl TreeNode<$which> for $node {
+            #[inline(always)]
+            fn links(&self) -> &TreeLinks { &self.$field }
+        })+
+    )+ };
+}
+
+tree_nodes! {
+    /// All processes, by object id.
+    All: Process.all;
+    /// The sessions of an endpoint, by badge.
+    InEndpoint: Session.in_endpoint;
+    /// Threads that wait to send to an endpoint, by urgency and arrival.
+    Sending: Thread.sending;
+    /// Threads that wait with a deadline.
+    Deadline: Thread.deadline;
+    /// Armed timers.
+    Timer: Notification.timer;
+    /// The mappings of an address space, by first address.
+    InSpace: Mapping.in_space;
+}
+
+/// A tree: a view of its nodes' arena and its root.
+pub struct Tree<'a, T: ArenaItem, Which> {
+    arena: &'a Arena<T>,
+    root: &'a Field<u32>,
+    which: PhantomData<Which>,
+}
+
+impl<T: ArenaItem> Arena<T> {
+    /// The tree of the sort `Which` with this root.
+    pub fn tree<'a, Which>(&'a self, root: &'a Field<u32>) -> Tree<'a, T, Which>
+    where
+        T: TreeNode<Which>,
+    {
+        Tree { arena: self, root, which: PhantomData }
+    }
+}
+
+impl<T: TreeNode<Which>, Which> Tree<'_, T, Which> {
+    #[inline(always)]
+    fn at(&self, raw: u32) -> &TreeLinks {
+        self.arena.items.get(raw as usize).expect("invariant: links stay inside their arena").links()
+    }
+    fn height(&self, raw: u32) -> u32 {
+        if raw == 0 {
+            0
+        } else {
+            self.at(raw).level.get()
+        }
+    }
+    fn id(raw: u32) -> Option<Id<T>> {
+        Id::try_new(raw as usize)
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.root.get() == 0
+    }
+
+    /// Puts a node in. The key must not be in the tree: then the answer is `false` and nothing changes.
+    pub fn insert(&self, id: Id<T>, key: u64) -> bool {
+        let (mut parent, mut at, mut less) = (0, self.root.get(), false);
+        while at != 0 {
+            let node = self.at(at);
+            if node.key.get() == key {
+                return false;
+            }
+            less = key < node.key.get();
+            parent = at;
+            at = if less { node.left.get() } else { node.right.get() };
+        }
+        let node = self.at(id.raw());
+        node.left.set(0);
+        node.right.set(0);
+        node.parent.set(parent);
+        node.level.set(1);
+        node.key.set(key);
+        if parent == 0 {
+            self.root.set(id.raw());
+        } else if less {
+            self.at(parent).left.set(id.raw());
+        } else {
+            self.at(parent).right.set(id.raw());
+        }
+        self.rebalance(parent);
+        true
+    }
+
+    /// Takes a node out, which must be in. Its links and its key are zeroed.
+    pub fn remove(&self, id: Id<T>) {
+        let node = self.at(id.raw());
+        let (left, right, parent) = (node.left.get(), node.right.get(), node.parent.get());
+        let start;
+        if left == 0 || right == 0 {
+            let child = left | right;
+            self.replace_child(parent, id.raw(), child);
+            start = parent;
+        } else {
+            let mut heir = right;
+            while self.at(heir).left.get() != 0 {
+                heir = self.at(heir).left.get();
+            }
+            let h = self.at(heir);
+            if heir == right {
+                start = heir;
+            } else {
+                let above = h.parent.get();
+                let below = h.right.get();
+                self.at(above).left.set(below);
+                if below != 0 {
+                    self.at(below).parent.set(above);
+                }
+                h.right.set(right);
+                self.at(right).parent.set(heir);
+                start = above;
+            }
+            h.left.set(left);
+            self.at(left).parent.set(heir);
+            h.level.set(node.level.get());
+            self.replace_child(parent, id.raw(), heir);
+        }
+        self.rebalance(start);
+        node.left.set(0);
+        node.right.set(0);
+        node.parent.set(0);
+        node.level.set(0);
+        node.key.set(0);
+    }
+
+    /// Whether a node is in a tree.
+    pub fn contains(&self, id: Id<T>) -> bool {
+        self.at(id.raw()).level.get() != 0
+    }
+
+    /// The node with this key.
+    pub fn find(&self, key: u64) -> Option<Id<T>> {
+        let mut at = self.root.get();
+        while at != 0 {
+            let node = self.at(at);
+            at = match key.cmp(&node.key.get()) {
+                core::cmp::Ordering::Equal => return Self::id(at),
+                core::cmp::Ordering::Less => node.left.get(),
+                core::cmp::Ordering::Greater => node.right.get(),
+            };
+        }
+        None
+    }
+
+    /// The node with the smallest key.
+    pub fn first(&self) -> Option<Id<T>> {
+        self.ceiling(0)
+    }
+
+    /// The node with the greatest key that is not above `key`.
+    pub fn floor(&self, key: u64) -> Option<Id<T>> {
+        let (mut at, mut best) = (self.root.get(), 0);
+        while at != 0 {
+            let node = self.at(at);
+            if node.key.get() <= key {
+                best = at;
+                at = node.right.get();
+            } else {
+                at = node.left.get();
+            }
+        }
+        Self::id(best)
+    }
+
+    /// The node with the smallest key that is not below `key`.
+    pub fn ceiling(&self, key: u64) -> Option<Id<T>> {
+        let (mut at, mut best) = (self.root.get(), 0);
+        while at != 0 {
+            let node = self.at(at);
+            if node.key.get() >= key {
+                best = at;
+                at = node.left.get();
+            } else {
+                at = node.right.get();
+            }
+        }
+        Self::id(best)
+    }
+
+    /// The node with the next greater key.
+    pub fn next(&self, id: Id<T>) -> Option<Id<T>> {
+        self.ceiling(self.at(id.raw()).key.get().checked_add(1)?)
+    }
+
+    /// Puts `new` (or nothing) where `old` hung under `parent` (or was the root).
+    fn replace_child(&self, parent: u32, old: u32, new: u32) {
+        if parent == 0 {
+            self.root.set(new);
+        } else if self.at(parent).left.get() == old {
+            self.at(parent).left.set(new);
+        } else {
+            self.at(parent).right.set(new);
+        }
+        if new != 0 {
+            self.at(new).parent.set(parent);
+        }
+    }
+
+    fn update(&self, raw: u32) {
+        let node = self.at(raw);
+        let height = self.height(node.left.get()).max(self.height(node.right.get()));
+        node.level.set(height.wrapping_add(1));
+    }
+
+    /// Lifts the right child (`left`: the left child) of a node over it; answers the child.
+    fn rotate(&self, raw: u32, left: bool) -> u32 {
+        let node = self.at(raw);
+        let up = if left { node.left.get() } else { node.right.get() };
+        let upper = self.at(up);
+        let middle = if left { upper.right.get() } else { upper.left.get() };
+        self.replace_child(node.parent.get(), raw, up);
+        if left {
+            node.left.set(middle);
+            upper.right.set(raw);
+        } else {
+            node.right.set(middle);
+            upper.left.set(raw);
+        }
+        if middle != 0 {
+            self.at(middle).parent.set(raw);
+        }
+        node.parent.set(up);
+        self.update(raw);
+        self.update(up);
+        up
+    }
+
+    /// Brings heights and balance in order from a node up, until nothing changes.
+    fn rebalance(&self, mut raw: u32) {
+        while raw != 0 {
+            let node = self.at(raw);
+            let before = node.level.get();
+            let (left, right) = (node.left.get(), node.right.get());
+            let (high, low) = (self.height(left), self.height(right));
+            if high.abs_diff(low) <= 1 {
+                self.update(raw);
+            } else {
+                let heavy_left = high > low;
+                let heavy = if heavy_left { left } else { right };
+                let inner = if heavy_left { self.at(heavy).right.get() } else { self.at(heavy).left.get() };
+                let outer = if heavy_left { self.at(heavy).left.get() } else { self.at(heavy).right.get() };
+                if self.height(inner) > self.height(outer) {
+                    self.rotate(heavy, !heavy_left);
+                }
+                raw = self.rotate(raw, heavy_left);
+            }
+            let node = self.at(raw);
+            if node.level.get() == before {
+                return;
+            }
+            raw = node.parent.get();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{InEndpoint, TreeNode};
+    use crate::arena::Arena;
+    use crate::field::Field;
+    use crate::id::Id;
+    use crate::object::Session;
+    use proptest::prelude::{prop, proptest, Strategy};
+    use std::collections::BTreeMap;
+
+    fn arena(n: usize) -> Arena<Session> {
+        let items: Vec<Session> = (0..n).map(|_| Session::default()).collect();
+        Arena::new(items.leak(), &[])
+    }
+
+    /// Heights, order, parents, and that no two sides differ by more than one.
+    fn check(arena: &Arena<Session>, raw: u32, parent: u32, low: u64, high: u64) -> u32 {
+        if raw == 0 {
+            return 0;
+        }
+        let node = TreeNode::<InEndpoint>::links(&arena.items[raw as usize]);
+        let key = node.key.get();
+        assert!(low <= key && key <= high && node.parent.get() == parent);
+        let left = check(arena, node.left.get(), raw, low, key.wrapping_sub(1));
+        let right = check(arena, node.right.get(), raw, key.wrapping_add(1), high);
+        assert!(left.abs_diff(right) <= 1);
+        assert_eq!(node.level.get(), left.max(right) + 1);
+        node.level.get()
+    }
+
+    proptest! {
+        #[test]
+        fn a_tree_does_what_a_btreemap_does(ops in prop::collection::vec((0u8..4, (0u64..200).prop_map(|k| k * 3)), 1..600)) {
+            let arena = arena(256);
+            let root = Field::new(0u32);
+            let tree = arena.tree::<InEndpoint>(&root);
+            let mut model: BTreeMap<u64, u32> = BTreeMap::new();
+            let mut free: Vec<u32> = (1..256).collect();
+            for (op, key) in ops {
+                match op {
+                    0 | 1 => {
+                        let raw = *free.last().unwrap();
+                        let fresh = tree.insert(Id::try_new(raw as usize).unwrap(), key);
+                        assert_eq!(fresh, !model.contains_key(&key));
+                        if fresh {
+                            model.insert(key, raw);
+                            free.pop();
+                        }
+                    }
+                    2 => {
+                        if let Some(raw) = model.remove(&key) {
+                            let id = Id::try_new(raw as usize).unwrap();
+                            assert!(tree.contains(id));
+                            tree.remove(id);
+                            assert!(!tree.contains(id));
+                            free.push(raw);
+                        }
+                    }
+                    _ => {
+                        let probe = key + 1;
+                        assert_eq!(tree.floor(probe).map(Id::raw), model.range(..=probe).next_back().map(|e| *e.1));
+                        assert_eq!(tree.ceiling(probe).map(Id::raw), model.range(probe..).next().map(|e| *e.1));
+                        assert_eq!(tree.find(key).map(Id::raw), model.get(&key).copied());
+                    }
+                }
+                check(&arena, root.get(), 0, 0, u64::MAX);
+            }
+            let mut walked = Vec::new();
+            let mut at = tree.first();
+            while let Some(id) = at {
+                walked.push(id.raw());
+                at = tree.next(id);
+            }
+            assert_eq!(walked, model.values().copied().collect::<Vec<_>>());
+            assert_eq!(tree.is_empty(), model.is_empty());
+        }
+    }
+}

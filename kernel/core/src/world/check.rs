@@ -1,0 +1,171 @@
+//! What the message path and the scheduler promise about their data, checked object by object.
+
+use super::World;
+use crate::id::Id;
+use crate::list::{InLease, Queue};
+use crate::object::{Reply, ReplyState, ThreadState};
+use crate::sched::donation::Donating;
+use crate::tree::{Deadline, Sending, TreeNode};
+use std::collections::BTreeMap;
+
+/// Everything in a tree, by walking it from the root; panics where a key is out of order.
+fn tree<T: TreeNode<Which>, Which>(arena: &crate::arena::Arena<T>, root: u32) -> Vec<Id<T>> {
+    let Some(id) = Id::try_new(root as usize) else { return Vec::new() };
+    let links = arena[id].links();
+    let mut all = tree(arena, links.left.get());
+    if let Some(last) = all.last() {
+        assert!(arena[*last].links().key.get() < links.key.get());
+    }
+    all.push(id);
+    let right = tree(arena, links.right.get());
+    if let Some(first) = right.first() {
+        assert!(arena[*first].links().key.get() > links.key.get());
+    }
+    all.extend(right);
+    all
+}
+
+impl<const FAULT: u8> World<FAULT> {
+    /// Panics unless all promises hold.
+    pub fn check(&self) {
+        self.check_threads();
+        self.check_endpoints();
+        self.check_replies();
+        self.check_leases();
+    }
+
+    fn check_threads(&self) {
+        let k = &self.kernel;
+        let ready = k.scheduler.queue.all(&k.threads);
+        let deadlines: Vec<_> = tree::<_, Deadline>(&k.threads, k.scheduler.deadlines.get());
+        let mut running = 0;
+        for id in k.threads.iter_used() {
+            let t = &k.threads[id];
+            let state = t.state.get();
+            assert_eq!(ready.contains(&id), state == ThreadState::Ready, "{id:?} {state:?}");
+            assert_eq!(deadlines.contains(&id), t.deadline.level.get() != 0);
+            if state == ThreadState::Running {
+                running += 1;
+                assert_eq!(k.current(super::CPU), Some(id));
+            }
+            let bound = state == ThreadState::AwaitingReply || state == ThreadState::Receiving;
+            assert!(t.reply.get().is_some() || !bound, "{id:?} {state:?}");
+            assert_eq!(t.session.get().is_some(), state == ThreadState::Sending);
+            if state != ThreadState::Sending {
+                assert!(t.send_leases.iter().all(|l| l.get().is_none()));
+            }
+            if state != ThreadState::Inactive {
+                assert_eq!(t.priority.get(), k.priority_due(id), "{id:?} {state:?}");
+            }
+            let may_wait_for_time = !matches!(state, ThreadState::Inactive | ThreadState::Ready | ThreadState::Running);
+            assert!(may_wait_for_time || !deadlines.contains(&id));
+            if let Some(endpoint) = t.serving.get() {
+                assert_eq!(k.endpoints[endpoint].server.get(), Some(id));
+            }
+            if state == ThreadState::Waiting {
+                let notification = &k.notifications[t.notification.get().expect("it waits on something")];
+                assert!(k.threads.list::<Queue>(&notification.waiters).iter().any(|w| w == id));
+                assert_eq!(notification.bits.get(), 0, "nobody waits for bits that are set");
+            }
+        }
+        assert!(running <= 1);
+        if let Some(first) = deadlines.first() {
+            let armed = k.scheduler.armed_ns.get();
+            assert!(armed <= k.threads[*first].deadline.key.get(), "a deadline nobody will notice");
+        }
+    }
+
+    fn check_endpoints(&self) {
+        let k = &self.kernel;
+        for id in k.endpoints.iter_used() {
+            let e = &k.endpoints[id];
+            let receivers: Vec<_> = k.threads.list::<Queue>(&e.receivers).iter().collect();
+            let senders: Vec<_> = tree::<_, Sending>(&k.threads, e.senders.get());
+            assert!(receivers.is_empty() || senders.is_empty(), "a message and a receiver that miss each other");
+            if !receivers.is_empty() {
+                assert_eq!(e.told.get(), 0, "an end that nobody is told");
+                let bits = e.notification.get().map_or(0, |n| k.notifications[n].bits.get());
+                assert_eq!(bits, 0, "bits that nobody is told");
+            }
+            for r in &receivers {
+                let t = &k.threads[*r];
+                assert_eq!((t.state.get(), t.endpoint.get()), (ThreadState::Receiving, Some(id)));
+            }
+            for s in &senders {
+                let t = &k.threads[*s];
+                assert_eq!((t.state.get(), t.endpoint.get()), (ThreadState::Sending, Some(id)));
+            }
+            if let Some(server) = e.server.get() {
+                assert_eq!(k.threads[server].serving.get(), Some(id));
+            }
+            if let Some(n) = e.notification.get() {
+                assert_eq!(k.notifications[n].endpoint.get(), Some(id));
+            }
+        }
+    }
+
+    fn check_replies(&self) {
+        let k = &self.kernel;
+        let mut donors: BTreeMap<u32, Vec<Id<Reply>>> = BTreeMap::new();
+        for id in k.threads.iter_used() {
+            let all = tree::<_, Donating>(&k.replies, k.threads[id].donors.get());
+            donors.insert(id.raw(), all);
+        }
+        for id in k.replies.iter_used() {
+            let r = &k.replies[id];
+            let state = r.state.get();
+            if let Some(caller) = r.caller.get() {
+                let t = &k.threads[caller];
+                assert!(matches!(state, ReplyState::Bound | ReplyState::Dead), "{state:?}");
+                assert_eq!((t.state.get(), t.reply.get()), (ThreadState::AwaitingReply, Some(id)));
+            } else {
+                assert_ne!(state, ReplyState::Bound);
+            }
+            match (state, r.receiver.get()) {
+                (ReplyState::Receiving, receiver) => {
+                    let t = &k.threads[receiver.expect("someone receives with it")];
+                    assert_eq!((t.state.get(), t.reply.get()), (ThreadState::Receiving, Some(id)));
+                }
+                (ReplyState::Bound, Some(receiver)) => assert!(donors[&receiver.raw()].contains(&id)),
+                (ReplyState::Bound, None) => {}
+                (_, receiver) => assert_eq!(receiver, None, "{state:?}"),
+            }
+            let lent = r.leases.iter().filter(|l| l.get().is_some()).count();
+            assert!(lent <= usize::from(r.lease_count.get()));
+            let taken = matches!(state, ReplyState::Bound | ReplyState::Cancelled | ReplyState::Dead);
+            assert!(taken || r.lease_count.get() == 0);
+            assert!(taken || r.end_error.get() == 0, "{state:?}");
+            if state == ReplyState::Dead {
+                assert!(k.leases_hold(id), "a call that should have ended");
+            } else {
+                assert_ne!(r.header.references.get(), 0, "{state:?}");
+            }
+        }
+        for reply in donors.into_values().flatten() {
+            assert_eq!(k.replies[reply].state.get(), ReplyState::Bound);
+        }
+    }
+
+    fn check_leases(&self) {
+        let k = &self.kernel;
+        for id in k.leases.iter_used() {
+            let lease = &k.leases[id];
+            let below: Vec<_> = k.leases.iter_used().filter(|l| k.leases[*l].parent.get() == Some(id)).collect();
+            assert_eq!(below.len(), lease.children.get() as usize);
+            let holding = below.iter().filter(|l| k.leases[**l].is_holding()).count();
+            assert_eq!(holding, lease.children_holding.get() as usize);
+            let mappings = k.mappings.list::<InLease>(&lease.mappings).iter().count();
+            let pins = k.pins.iter_used().filter(|p| k.pins[*p].lease.get() == Some(id)).count();
+            assert_eq!(pins, lease.pins.get() as usize);
+            assert_eq!(mappings + pins, lease.holds.get() as usize);
+            match lease.reply.get() {
+                Some(reply) => assert!(k.replies[reply].leases.iter().any(|l| l.get() == Some(id))),
+                None => {
+                    let sent = |t: Id<_>| k.threads[t].send_leases.iter().any(|l| l.get() == Some(id));
+                    let queued = k.threads.iter_used().any(sent);
+                    assert!(queued || !below.is_empty(), "a lease that nobody will free");
+                }
+            }
+        }
+    }
+}

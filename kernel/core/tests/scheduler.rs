@@ -1,0 +1,411 @@
+//! The rules of the scheduler: priorities, slices, deadlines, timers, and urgency lent along calls.
+
+mod kit;
+
+use abi::call::Call;
+use abi::message::{buffer, LeaseAccess};
+use abi::{Error, Kind, Rights};
+use kernel_core::kernel::Next;
+use kernel_core::object::ThreadState;
+use kernel_core::sched::SLICE_NS;
+use kernel_core::world::{Outcome, World, CPU, LENT};
+use kit::{extras, failed, Pair};
+
+#[test]
+fn the_most_urgent_ready_thread_runs_and_equals_take_turns_of_a_slice() {
+    let mut w = World::new();
+    let process = w.process();
+    let low = w.thread(process, 5);
+    let a = w.thread(process, 10);
+    let b = w.thread(process, 10);
+    assert_eq!(w.kernel.reschedule(CPU), Next::Run(a));
+    let end = w.kernel.machine.timer().expect("someone else wants the turn");
+    assert_eq!(end, w.now() + SLICE_NS);
+    assert_eq!(w.time(end), Next::Run(b));
+    let end = w.kernel.machine.timer().expect("armed again");
+    assert_eq!(w.time(end), Next::Run(a));
+    // Alone, nothing ticks.
+    w.waits(b, Call::Sleep, &[end + 100 * SLICE_NS]);
+    assert_eq!(w.kernel.settle(CPU), Next::Run(a));
+    w.time(end + SLICE_NS);
+    assert_eq!(w.kernel.machine.timer(), Some(end + 100 * SLICE_NS));
+    w.waits(a, Call::Sleep, &[end + 200 * SLICE_NS]);
+    assert_eq!(w.kernel.settle(CPU), Next::Run(low));
+    w.end();
+}
+
+#[test]
+fn an_interrupted_slice_is_finished_before_the_next_begins() {
+    let mut w = World::new();
+    let process = w.process();
+    let a = w.thread(process, 10);
+    let b = w.thread(process, 10);
+    let urgent = w.thread(process, 20);
+    let begin = w.now();
+    w.waits(urgent, Call::Sleep, &[begin + SLICE_NS / 4]);
+    assert_eq!(w.kernel.settle(CPU), Next::Run(a));
+    assert_eq!(w.time(begin + SLICE_NS / 4), Next::Run(urgent));
+    w.waits(urgent, Call::Sleep, &[begin + 100 * SLICE_NS]);
+    assert_eq!(w.kernel.settle(CPU), Next::Run(a), "its turn is not over");
+    let end = w.kernel.machine.timer().expect("contested");
+    assert_eq!(end, begin + SLICE_NS);
+    assert_eq!(w.time(end), Next::Run(b));
+}
+
+#[test]
+fn yield_lets_equals_run_and_nobody_else() {
+    let mut w = World::new();
+    let process = w.process();
+    let a = w.thread(process, 10);
+    let b = w.thread(process, 10);
+    w.thread(process, 9);
+    w.ok(a, Call::ThreadYield, &[]);
+    assert_eq!(w.kernel.current(CPU), Some(b));
+    w.ok(b, Call::ThreadYield, &[]);
+    assert_eq!(w.kernel.current(CPU), Some(a));
+    w.waits(b, Call::Sleep, &[w.now() + SLICE_NS]);
+    w.ok(a, Call::ThreadYield, &[]);
+    assert_eq!(w.kernel.current(CPU), Some(a));
+}
+
+#[test]
+fn nothing_to_run_is_idle_until_the_first_deadline() {
+    let mut w = World::new();
+    let process = w.process();
+    let a = w.thread(process, 10);
+    let b = w.thread(process, 10);
+    let now = w.now();
+    w.waits(a, Call::Sleep, &[now + 500]);
+    w.waits(b, Call::Sleep, &[now + 500]);
+    assert_eq!(w.kernel.settle(CPU), Next::Idle);
+    assert_eq!(w.kernel.machine.timer(), Some(now + 500));
+    assert_eq!(w.time(now + 499), Next::Idle);
+    assert_eq!(w.kernel.machine.timer(), Some(now + 500), "armed again");
+    assert!(matches!(w.time(now + 510), Next::Run(_)));
+    assert!(matches!((w.outcome(a), w.outcome(b)), (Outcome::Done(_), Outcome::Done(_))));
+    w.kernel.time_charge();
+    assert_eq!(w.kernel.scheduler.idle_ns.get(), now + 510);
+}
+
+#[test]
+fn sleeping_until_now_or_before_is_no_wait_and_the_clock_tells_the_time() {
+    let mut w = World::new();
+    let process = w.process();
+    let a = w.thread(process, 10);
+    let now = w.ok(a, Call::Clock, &[])[0];
+    w.ok(a, Call::Sleep, &[0]);
+    w.ok(a, Call::Sleep, &[now]);
+    w.ok(a, Call::Sleep, &[now - 1]);
+    w.waits(a, Call::Sleep, &[u64::MAX]);
+}
+
+#[test]
+fn many_deadlines_at_once_are_served_in_portions_and_none_is_lost() {
+    let mut w = World::new();
+    let threads: Vec<_> = (0..40)
+        .map(|n| {
+            let process = if n % 8 == 0 { w.process() } else { w.kernel.processes.iter_used().last().expect("one") };
+            w.thread(process, 10)
+        })
+        .collect();
+    let at = w.now() + 1_000;
+    for thread in &threads {
+        w.waits(*thread, Call::Sleep, &[at]);
+    }
+    let mut rounds = 0;
+    while let Some(next) = w.kernel.machine.timer().filter(|t| *t <= at + 40) {
+        w.time(next.max(at + 40));
+        rounds += 1;
+        assert!(rounds < 10);
+    }
+    assert!(rounds > 1);
+    assert!(threads.iter().all(|t| matches!(w.outcome(*t), Outcome::Done(_))));
+    w.end();
+}
+
+#[test]
+fn timers_set_bits_at_their_time_and_can_be_moved_and_disarmed() {
+    let mut p = Pair::new();
+    let bell = p.w.ok(p.s, Call::NotificationCreate, &[p.quota])[0];
+    let now = p.w.now();
+    p.w.ok(p.s, Call::TimerSet, &[bell, 4, now + 100]);
+    p.w.ok(p.s, Call::TimerSet, &[bell, 8, now + 200]);
+    p.w.waits(p.s, Call::Wait, &[bell, now + 300]);
+    p.w.time(now + 150);
+    assert_eq!(p.state(p.s), ThreadState::Waiting);
+    p.w.time(now + 200);
+    assert_eq!(p.w.outcome(p.s), Outcome::Done([8, now + 300, 0, 0]));
+    p.w.ok(p.s, Call::TimerSet, &[bell, 16, now + 250]);
+    p.w.ok(p.s, Call::TimerSet, &[bell, 0, 0]);
+    p.w.waits(p.s, Call::Wait, &[bell, now + 300]);
+    p.w.time(now + 299);
+    assert_eq!(p.state(p.s), ThreadState::Waiting);
+    p.w.time(now + 300);
+    assert_eq!(failed(p.w.outcome(p.s)), Some(Error::TimedOut));
+    p.w.ok(p.s, Call::TimerSet, &[bell, 32, now]);
+    assert_eq!(p.w.ok(p.s, Call::Wait, &[bell, 0])[0], 32, "a time that has passed");
+    p.w.ok(p.s, Call::TimerSet, &[bell, 1, now + 10_000]);
+    p.w.end();
+}
+
+#[test]
+fn every_wait_ends_at_its_deadline() {
+    let mut p = Pair::new();
+    let mut at = p.w.now();
+    for (call, thread, handle) in [(Call::Call, p.c, p.session), (Call::Send, p.c, p.session), (Call::Recv, p.s, p.endpoint)] {
+        at += 1_000;
+        p.w.buffer_set(thread, buffer::DEADLINE, at);
+        p.w.waits(thread, call, &[handle, 0, extras(0, 0, true), p.reply]);
+        p.w.time(at - 1);
+        assert_eq!(p.w.outcome(thread), Outcome::Waits);
+        p.w.time(at);
+        assert_eq!(failed(p.w.outcome(thread)), Some(Error::TimedOut), "{}", call.name());
+        // One that has passed already is no wait at all.
+        assert_eq!(p.w.err(thread, call, &[handle, 0, extras(0, 0, true), p.reply]), Error::TimedOut);
+    }
+    // An answer comes with a deadline for the next receive, which has passed: the answer counts.
+    p.client_calls(0);
+    p.server_receives();
+    assert_eq!(p.w.err(p.s, Call::ReplyRecv, &[p.endpoint, 5, extras(0, 0, true), p.reply]), Error::TimedOut);
+    assert!(matches!(p.w.outcome(p.c), Outcome::Done([0, 5, ..])));
+    // What came in time has no deadline any more.
+    at = p.w.now() + 1_000;
+    p.w.buffer_set(p.c, buffer::DEADLINE, at);
+    p.w.waits(p.c, Call::Call, &[p.session, 0, extras(0, 0, true)]);
+    p.server_receives();
+    p.server_replies(0);
+    p.w.time(at);
+    assert!(matches!(p.w.outcome(p.c), Outcome::Done(_)));
+    p.w.end();
+}
+
+#[test]
+fn a_thread_created_or_woken_with_more_urgency_runs_at_once() {
+    let mut p = Pair::with(World::new(), [10, 30, 10]);
+    let bell = p.w.ok(p.s, Call::NotificationCreate, &[p.quota])[0];
+    let given = p.w.give(p.server, bell, p.client);
+    p.w.waits(p.s, Call::Wait, &[bell, 0]);
+    p.w.ok(p.c, Call::Notify, &[given, 1]);
+    assert_eq!(p.running(), Some(p.s));
+    p.w.waits(p.s, Call::Wait, &[bell, 0]);
+    let low = p.w.thread(p.client, 9);
+    p.w.ok(low, Call::Clock, &[]);
+    assert_ne!(p.running(), Some(low), "it was put there against the order");
+}
+
+#[test]
+fn a_server_runs_at_the_urgency_of_its_caller_and_of_all_who_wait_for_it() {
+    let mut p = Pair::with(World::new(), [1, 10, 20]);
+    p.server_waits();
+    p.client_calls(0);
+    assert_eq!(p.priority(p.s), 20);
+    let (_, more, more_session) = p.another_client(100, 40);
+    p.w.waits(more, Call::Call, &[more_session, 0, 0]);
+    assert_eq!(p.priority(p.s), 40);
+    let (_, less, less_session) = p.another_client(101, 5);
+    p.w.waits(less, Call::Call, &[less_session, 0, 0]);
+    assert_eq!(p.priority(p.s), 40);
+    // The answer brings the next call, which is the most urgent.
+    p.w.ok(p.s, Call::ReplyRecv, &[p.endpoint, 0, 0, p.reply]);
+    assert_eq!(p.priority(p.s), 40);
+    p.w.ok(p.s, Call::ReplyRecv, &[p.endpoint, 0, 0, p.reply]);
+    assert_eq!(p.priority(p.s), 10, "its own, above its caller's");
+    p.w.waits(p.s, Call::ReplyRecv, &[p.endpoint, 0, 0, p.reply]);
+    assert_eq!(p.priority(p.s), 10);
+}
+
+#[test]
+fn urgency_is_given_back_when_a_caller_gives_up_or_dies() {
+    let mut p = Pair::with(World::new(), [1, 10, 20]);
+    p.server_waits();
+    p.client_calls(0);
+    let (process, more, session) = p.another_client(100, 40);
+    p.w.waits(more, Call::Call, &[session, 0, 0]);
+    assert_eq!(p.priority(p.s), 40);
+    p.w.kill(process);
+    assert_eq!(p.priority(p.s), 20, "queued");
+    p.w.kill(p.client);
+    assert_eq!(p.priority(p.s), 10, "received");
+}
+
+#[test]
+fn urgency_goes_along_a_chain_of_64_calls_and_back() {
+    const CHAIN: usize = 64;
+    let mut w = World::on(kernel_core::test_machine::TestMachine::kernel(8192));
+    // One process after another would need a table each; eight threads a process will do.
+    let keeper = w.process();
+    let k = w.thread(keeper, 1);
+    let k_quota = w.quota_handle(keeper);
+    let mut links = vec![];
+    for n in 0..CHAIN {
+        let process = if n % 8 == 0 { w.process() } else { links.last().map(|(p, ..)| *p).expect("one") };
+        let thread = w.thread(process, 10);
+        let endpoint = w.ok(k, Call::EndpointCreate, &[k_quota])[0];
+        let session = w.ok(k, Call::SessionCreate, &[endpoint, 1, 0])[0];
+        let quota = w.quota_handle(process);
+        let reply = w.ok(thread, Call::ReplyCreate, &[quota])[0];
+        let mine = w.give(keeper, endpoint, process);
+        links.push((process, thread, mine, session, reply));
+    }
+    for (n, (_, thread, endpoint, _, reply)) in links.iter().enumerate() {
+        // Every other one is busy when its call comes, so that queues lend urgency too.
+        if n % 2 == 0 {
+            w.waits(*thread, Call::Recv, &[*endpoint, 0, 0, *reply]);
+        }
+    }
+    let priority = |w: &World, n: usize| w.kernel.threads[links[n].1].priority.get();
+    let client = w.process();
+    let c = w.thread(client, 50);
+    for n in (1..CHAIN).rev() {
+        let session = w.give(keeper, links[n].3, links[n - 1].0);
+        if n % 2 == 1 {
+            // Receives once, so that it is the one who serves, and is called while it does something else.
+            let (_, thread, endpoint, _, reply) = links[n];
+            w.waits(thread, Call::Recv, &[endpoint, 0, 0, reply]);
+            let poke = w.give(keeper, links[n].3, keeper);
+            w.ok(k, Call::Send, &[poke, 0, 0]);
+        }
+        // The one before calls only when it was called itself: keep the handle for then.
+        w.set_words(links[n - 1].1, [session, 0, 0, 0, 0, 0]);
+    }
+    let first = w.give(keeper, links[0].3, client);
+    // From the far end on: n − 1 calls n. Those that wait to receive are sent a message first.
+    for n in (1..CHAIN).rev() {
+        let caller = links[n - 1].1;
+        let session = w.words(caller)[0];
+        if w.kernel.threads[caller].state.get() == ThreadState::Receiving {
+            let poke = links[n - 1].3;
+            w.set_words(k, [session, 0, 0, 0, 0, 0]);
+            w.ok(k, Call::Send, &[poke, 0, 0]);
+        }
+        w.waits(caller, Call::Call, &[session, 0, 0]);
+    }
+    assert!((0..CHAIN).all(|n| priority(&w, n) == 10));
+    w.waits(c, Call::Call, &[first, 0, 0]);
+    assert_eq!((0..CHAIN).filter(|n| priority(&w, *n) != 50).collect::<Vec<_>>(), [0usize; 0]);
+    w.kill(client);
+    assert!((0..CHAIN).all(|n| priority(&w, n) == 10));
+    w.end();
+}
+
+#[test]
+fn a_ring_of_calls_ends_and_its_urgency_with_it() {
+    let mut p = Pair::with(World::new(), [1, 10, 20]);
+    // The client is a server too, and its server calls back.
+    let c_quota = p.w.quota_handle(p.client);
+    let endpoint = p.w.ok(p.c, Call::EndpointCreate, &[c_quota])[0];
+    let made = p.w.ok(p.c, Call::SessionCreate, &[endpoint, 1, 0])[0];
+    let back = p.w.give(p.client, made, p.server);
+    let reply = p.w.ok(p.c, Call::ReplyCreate, &[c_quota])[0];
+    p.w.ok(p.s, Call::Clock, &[]);
+    p.w.waits(p.s, Call::Send, &[back, 0, 0]);
+    p.w.ok(p.c, Call::Recv, &[endpoint, 0, 0, reply]);
+    p.server_waits();
+    p.client_calls(0);
+    p.w.waits(p.s, Call::Call, &[back, 0, 0]);
+    let (process, more, session) = p.another_client(100, 90);
+    p.w.waits(more, Call::Call, &[session, 0, 0]);
+    assert_eq!((p.priority(p.s), p.priority(p.c)), (90, 90));
+    p.w.kill(process);
+    p.w.kill(p.client);
+    assert_eq!(failed(p.w.outcome(p.s)), Some(Error::Closed), "its endpoint is gone");
+    assert_eq!(p.priority(p.s), 10);
+    p.w.end();
+}
+
+#[test]
+fn changing_a_priority_counts_at_once_wherever_the_thread_is() {
+    let mut p = Pair::with(World::new(), [90, 10, 20]);
+    let cap = p.w.kernel.cap_insert(p.keeper, Kind::Thread, p.c.raw(), Rights::all(), None).expect("room").word();
+    p.server_waits();
+    p.client_calls(0);
+    for priority in [70, 15, 5] {
+        p.w.ok(p.k, Call::ThreadPriority, &[cap, priority]);
+        assert_eq!(u64::from(p.priority(p.s)), priority.max(10));
+    }
+    p.server_replies(0);
+    p.w.ok(p.k, Call::ThreadPriority, &[cap, 200]);
+    assert_eq!(p.running(), Some(p.c), "ready, and more urgent now");
+    assert_eq!(p.w.err(p.k, Call::ThreadPriority, &[cap, 256]), Error::BadArgument);
+}
+
+#[test]
+fn a_direct_switch_never_goes_past_a_more_urgent_thread() {
+    let mut p = Pair::with(World::new(), [1, 10, 20]);
+    p.server_waits();
+    p.client_calls(0);
+    // While the server works at 20, someone of 15 wakes; the caller's answer makes it run first nevertheless.
+    let between = p.w.thread(p.keeper, 15);
+    p.w.waits(p.s, Call::ReplyRecv, &[p.endpoint, 0, 0, p.reply]);
+    assert_eq!(p.running(), Some(p.c));
+    // A caller less urgent than the one that is ready has to wait for its answer's sake.
+    let (_, low, session) = p.another_client(100, 5);
+    p.w.waits(low, Call::Call, &[session, 0, 0]);
+    p.w.waits(p.s, Call::ReplyRecv, &[p.endpoint, 0, 0, p.reply]);
+    assert_ne!(p.running(), Some(low));
+    assert_eq!(p.state(low), ThreadState::Ready);
+    let _ = between;
+}
+
+#[test]
+fn equals_that_only_call_each_other_do_not_starve_a_third() {
+    let mut p = Pair::with(World::new(), [1, 10, 10]);
+    let third = p.w.thread(p.keeper, 10);
+    p.server_waits();
+    let mut turns = 0;
+    while p.running() != Some(third) {
+        // A call and its answer take a millisecond each.
+        let thread = p.running().expect("someone runs");
+        if thread == p.c {
+            p.client_calls(0);
+        } else if thread == p.s {
+            p.w.waits(p.s, Call::ReplyRecv, &[p.endpoint, 0, 0, p.reply]);
+        } else {
+            p.w.waits(thread, Call::Sleep, &[u64::MAX]);
+        }
+        let now = p.w.now() + 1_000_000;
+        p.w.kernel.machine.set_now(now);
+        if p.w.kernel.machine.timer().is_some_and(|t| t <= now) {
+            p.w.time(now);
+        }
+        turns += 1;
+        assert!(turns < 30, "its turn never comes");
+    }
+}
+
+#[test]
+fn time_is_charged_to_the_process_whose_slice_it_is() {
+    let mut p = Pair::new();
+    p.server_waits();
+    p.w.waits(p.k, Call::Sleep, &[u64::MAX]);
+    p.w.kernel.settle(CPU);
+    p.w.kernel.time_charge();
+    let before = |p: &Pair, process| p.w.kernel.processes[process].run_time_ns.get();
+    let (client, server) = (before(&p, p.client), before(&p, p.server));
+    p.client_calls(0);
+    let now = p.w.now() + 5_000;
+    p.w.kernel.machine.set_now(now);
+    p.w.waits(p.s, Call::ReplyRecv, &[p.endpoint, 0, 0, p.reply]);
+    p.w.kernel.time_charge();
+    assert_eq!((before(&p, p.client), before(&p, p.server)), (client + 5_000, server), "on the caller's time");
+}
+
+#[test]
+fn a_lease_lent_with_a_deadline_is_withdrawn_when_it_passes() {
+    let mut p = Pair::new();
+    let at = p.w.now() + 1_000;
+    p.w.buffer_set(p.c, buffer::DEADLINE, at);
+    p.w.lend(p.c, 0, LENT, 100, LeaseAccess::READ, 0);
+    p.w.waits(p.c, Call::Call, &[p.session, 0, extras(0, 1, true)]);
+    p.server_receives();
+    assert_eq!(p.w.ok(p.s, Call::LeaseRead, &[p.reply, 0, 0, LENT, 10])[0], 10);
+    p.w.time(at);
+    assert_eq!(failed(p.w.outcome(p.c)), Some(Error::TimedOut));
+    assert_eq!(p.w.err(p.s, Call::LeaseRead, &[p.reply, 0, 0, LENT, 10]), Error::Cancelled);
+    assert_eq!(p.w.err(p.s, Call::Recv, &[p.endpoint, 0, 0, p.reply]), Error::WrongState, "taken until answered");
+    p.server_replies(0);
+    assert!(failed(p.w.outcome(p.c)).is_some(), "a late answer reaches nobody");
+    p.client_calls(3);
+    p.server_receives();
+    p.w.end();
+}

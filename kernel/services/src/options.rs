@@ -1,0 +1,43 @@
+//! The words of the kernel's command line.
+//!
+//! `quiet`: the log leaves COM1 alone. `log=LEVEL`: error, warn, info, debug or trace. Words the kernel
+//! does not know are init's.
+
+use log::LevelFilter;
+
+/// What the kernel was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The log leaves COM1 alone.
+    pub quiet: bool,
+    /// What is logged.
+    pub level: LevelFilter,
+}
+
+impl Options {
+    /// Reads a command line. A level that does not exist changes nothing.
+    pub fn parse(line: &str) -> Options {
+        let mut options = Options { quiet: false, level: LevelFilter::Info };
+        for word in line.split_ascii_whitespace() {
+            if word == "quiet" {
+                options.quiet = true;
+            } else if let Some(level) = word.strip_prefix("log=").and_then(|name| name.parse().ok()) {
+                options.level = level;
+            }
+        }
+        options
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Options;
+    use log::LevelFilter;
+
+    #[test]
+    fn known_words_count_and_others_do_not() {
+        let options = Options::parse("  root=x quiet log=debug ");
+        assert_eq!(options, Options { quiet: true, level: LevelFilter::Debug });
+        assert_eq!(Options::parse("quieter log=loud"), Options { quiet: false, level: LevelFilter::Info });
+    }
+}
