@@ -1,9 +1,10 @@
 //! What a file system or a partition server asks of the disk below it.
 //!
 //! Offsets and lengths are bytes; both are multiples of `BlockInfo::block_size`. The real device is
-//! a session to a block scheme; on the host it is a file, a vector or a fault injector.
+//! a session to a block scheme ([`SchemeDevice`](crate::block_client::SchemeDevice)); on the host it is a file, a vector
+//! or a fault injector.
 
-use abi::error::Result;
+use abi::{Error, Result};
 
 /// The shape of a block device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,5 +48,44 @@ impl<D: BlockDevice + ?Sized> BlockDevice for &mut D {
     }
     fn flush(&mut self) -> Result<()> {
         (**self).flush()
+    }
+}
+
+/// The control command of block schemes that answers a [`BlockInfo`]: [`INFO_LENGTH`] bytes of output.
+pub const INFO: u64 = 1;
+/// Bytes of a [`BlockInfo`] on the wire.
+pub const INFO_LENGTH: usize = 16;
+
+impl BlockInfo {
+    /// The answer to [`INFO`]: block size u32, flags u32 (bit 0: read-only), block count u64; little-endian.
+    pub fn to_bytes(&self) -> [u8; INFO_LENGTH] {
+        let shape = u64::from(self.block_size) | (u64::from(self.read_only) << 32);
+        let mut out = [0; INFO_LENGTH];
+        for (byte, value) in out.iter_mut().zip(shape.to_le_bytes().into_iter().chain(self.block_count.to_le_bytes())) {
+            *byte = value;
+        }
+        out
+    }
+
+    /// The value from a server's answer. Errors: `Corrupt` for what no disk can be.
+    pub fn from_bytes(bytes: &[u8]) -> Result<BlockInfo> {
+        let word = |at: usize| bytes.get(at..).and_then(|b| b.first_chunk::<8>()).map(|b| u64::from_le_bytes(*b));
+        let (shape, block_count) = word(0).zip(word(8)).ok_or(Error::Corrupt)?;
+        let (block_size, flags) = (shape as u32, shape >> 32);
+        let size_fits = block_count.checked_mul(u64::from(block_size)).is_some_and(|size| i64::try_from(size).is_ok());
+        if !block_size.is_power_of_two() || !(512..=4096).contains(&block_size) || flags > 1 || !size_fits {
+            return Err(Error::Corrupt);
+        }
+        Ok(BlockInfo { block_size, block_count, read_only: flags == 1 })
+    }
+
+    /// Checks that a request is whole blocks inside the device. Errors: `BadArgument`.
+    pub fn check(&self, offset: u64, length: usize) -> Result<()> {
+        let mask = u64::from(self.block_size).wrapping_sub(1);
+        let end = offset.checked_add(length as u64).ok_or(Error::BadArgument)?;
+        if offset & mask != 0 || end & mask != 0 || end > self.size_bytes() {
+            return Err(Error::BadArgument);
+        }
+        Ok(())
     }
 }

@@ -1,0 +1,23 @@
+//! Time: nanoseconds since boot.
+
+use crate::rt::calls;
+
+/// Nanoseconds in a second.
+pub const SECOND: u64 = 1_000_000_000;
+/// Nanoseconds in a millisecond.
+pub const MILLISECOND: u64 = 1_000_000;
+
+/// Nanoseconds since boot; 0 on the host.
+pub fn now_ns() -> u64 {
+    calls::clock().unwrap_or(0)
+}
+
+/// A deadline this far from now.
+pub fn after_ns(length: u64) -> u64 {
+    now_ns().saturating_add(length)
+}
+
+/// Waits this long.
+pub fn sleep_ns(length: u64) {
+    let _ = calls::sleep(after_ns(length));
+}
