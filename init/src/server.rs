@@ -54,11 +54,12 @@ fn text(service: &Service) -> String {
     let (used, limit) = service.pages();
     let holds: Vec<&str> = service.holds().collect();
     format!(
-        "name {}\nstate {}\nrestarts {}\npid {}\nscheme {}\nmemory-pages {used}\nmemory-limit {limit}\nholds {}\nsees {}\n",
+        "name {}\nstate {}\nrestarts {}\npid {}\nready-ns {}\nscheme {}\nmemory-pages {used}\nmemory-limit {limit}\nholds {}\nsees {}\n",
         manifest.name,
         service.life.state.name(),
         service.life.restarts,
         service.pid(),
+        service.life.ready_ns,
         manifest.scheme.as_deref().unwrap_or("-"),
         holds.join(" "),
         service.sees().join(" "),
@@ -151,6 +152,12 @@ impl Scheme for Services {
                 let text = missing.iter().map(|n| format!("{n}\n")).collect::<String>();
                 let length = control.output.fill(text.as_bytes())?;
                 Ok(Controlled::output(missing.len() as u64, length))
+            }
+            services::COUNTERS => {
+                let mut words = [0u64; 16];
+                let count = calls::system_info(root(InitHandle::System), 1, &mut words)?;
+                let bytes: Vec<u8> = words.iter().take(count).flat_map(|w| w.to_le_bytes()).collect();
+                Ok(Controlled::output(count as u64, control.output.fill(&bytes)?))
             }
             _ => Err(Error::NotSupported.into()),
         }

@@ -73,11 +73,13 @@ pub struct Life {
     /// Of those, ends before it was ready.
     unready: u32,
     started_ns: u64,
+    /// When it was last ready; 0: not yet.
+    pub ready_ns: u64,
 }
 
 impl Default for Life {
     fn default() -> Self {
-        Life { state: State::Waiting, restarts: 0, failures: 0, unready: 0, started_ns: 0 }
+        Life { state: State::Waiting, restarts: 0, failures: 0, unready: 0, started_ns: 0, ready_ns: 0 }
     }
 }
 
@@ -89,9 +91,10 @@ impl Life {
     }
 
     /// It says it is ready.
-    pub fn ready(&mut self) {
+    pub fn ready(&mut self, now_ns: u64) {
         if self.state == State::Starting {
             self.state = State::Ready;
+            self.ready_ns = now_ns;
             self.unready = 0;
         }
     }
@@ -161,7 +164,7 @@ mod tests {
         let mut waits = Vec::new();
         for _ in 0..40 {
             life.started(0);
-            life.ready();
+            life.ready(0);
             life.ended(&m, End::Killed, 5);
             match life.state {
                 State::BackingOff { until_ns } => waits.push(until_ns - 5),
@@ -180,11 +183,11 @@ mod tests {
         let mut life = Life::default();
         for _ in 0..20 {
             life.started(0);
-            life.ready();
+            life.ready(0);
             life.ended(&m, End::Faulted, 1);
         }
         life.started(0);
-        life.ready();
+        life.ready(0);
         life.ended(&m, End::Faulted, GOOD_RUN_NS);
         assert_eq!(life.due(GOOD_RUN_NS), Ok(()));
     }

@@ -290,7 +290,7 @@ impl Supervisor {
                 service.process = Some(process);
                 // A program that serves nothing is ready when it runs, unless it says so itself.
                 if service.endpoint.is_none() && !manifest.says_ready {
-                    service.life.ready();
+                    service.life.ready(now_ns());
                 }
             }
             Err(error) => {
@@ -308,7 +308,7 @@ impl Supervisor {
         for index in 0..self.services.len() {
             if bits & ready_bits(index) != 0 {
                 if let Some(service) = self.services.get_mut(index) {
-                    service.life.ready();
+                    service.life.ready(now_ns());
                 }
             }
         }

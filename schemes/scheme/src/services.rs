@@ -1,7 +1,8 @@
 //! The contract of init's two schemes: `services:` to look and ask, `service-manager:` to start instances.
 //!
 //! `services:` lists the services; the file of a service holds one `key value` line each for: `name`, `state`
-//! (waiting, starting, ready, backing-off, finished, failed), `restarts`, `pid` (0: not running), `scheme` (`-`: none),
+//! (waiting, starting, ready, backing-off, finished, failed), `restarts`, `pid` (0: not running), `ready-ns` (when it was last
+//! ready, since boot; 0: not yet), `scheme` (`-`: none),
 //! `memory-pages` and `memory-limit`, `holds` (names of the capabilities of its manifest, blank-separated), `sees` (the
 //! schemes in its namespace, blank-separated). Commands below are `control` calls on the root of either.
 
@@ -22,6 +23,8 @@ pub const KILL: u64 = 4;
 pub const START: u64 = 5;
 /// Output: names of services marked essential that can't be kept running, one a line. Value: how many.
 pub const MISSING: u64 = 6;
+/// Output: the kernel's counters, u64 little-endian, in the order of `abi::boot::Counter`.
+pub const COUNTERS: u64 = 7;
 
 /// A wish for an instance of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
