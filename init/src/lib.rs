@@ -3,6 +3,7 @@
 //! - [`manifest`]: the TOML of a service, checked
 //! - [`service`]: the life of a service, pure: what to do next and when
 //! - [`roots`]: what the kernel gives init
+//! - [`rtc`]: the time of day
 //! - [`supervisor`]: the services and what is done with them
 //! - [`symbols`]: fault reports as people read them
 //! - [`server`]: `services:` and `service-manager:`
@@ -13,6 +14,7 @@ extern crate alloc;
 
 pub mod manifest;
 pub mod roots;
+pub mod rtc;
 pub mod server;
 pub mod service;
 pub mod supervisor;

@@ -19,6 +19,8 @@ pub struct Machine {
     pub hypervisor: bool,
     /// The kernel's options.
     pub command_line: String,
+    /// Seconds from 1970 to the boot; `None` where no clock tells.
+    pub boot_time: Option<u64>,
 }
 
 impl Machine {
@@ -26,7 +28,9 @@ impl Machine {
     pub fn read() -> Result<Machine> {
         let mut words = [0u64; 8 + abi::boot::COMMAND_LINE / 8];
         calls::system_info(InitHandle::System.handle(), 0, &mut words)?;
-        Ok(Machine::from_words(&words))
+        let now = crate::rtc::seconds()?;
+        let up = scheme::time::now_ns() / scheme::time::SECOND;
+        Ok(Machine { boot_time: now.map(|now| now.saturating_sub(up)), ..Machine::from_words(&words) })
     }
 
     /// The facts in the words of `system_info` 0.
@@ -51,6 +55,7 @@ impl Machine {
             initfs_length: at(BootWord::InitfsLength),
             hypervisor: at(BootWord::Firmware) & 0x100 != 0,
             command_line: String::from_utf8_lossy(&line).into_owned(),
+            boot_time: None,
         }
     }
 

@@ -264,6 +264,9 @@ impl Supervisor {
                 command.variable(key, value);
             }
         }
+        if let Some(seconds) = self.machine.boot_time {
+            command.variable("BOOT_TIME", &format!("{seconds}"));
+        }
         let bits = ready_bits(index);
         command.variable("READY_BITS", &format!("{bits}"));
         command.grant("log", root(InitHandle::Log), Rights::WRITE);

@@ -16,6 +16,7 @@
 //! - `namespace`, `rename` names to nodes: look up, make, remove, move
 //! - `recover` what is put right when a volume was not closed properly
 //! - `time` FAT time stamps
+//! - `server` the scheme
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
@@ -34,6 +35,7 @@ mod namespace;
 mod node;
 mod recover;
 mod rename;
+pub mod server;
 mod table;
 pub mod time;
 pub mod volume;

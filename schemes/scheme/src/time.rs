@@ -21,3 +21,10 @@ pub fn after_ns(length: u64) -> u64 {
 pub fn sleep_ns(length: u64) {
     let _ = calls::sleep(after_ns(length));
 }
+
+/// Nanoseconds since 1970 (UTC): the spawner says in `BOOT_TIME` what time it was at boot, in seconds; without that,
+/// time begins with the boot.
+pub fn wall_ns() -> u64 {
+    let boot = crate::rt::start::variable("BOOT_TIME").and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+    boot.saturating_mul(SECOND).saturating_add(now_ns())
+}
