@@ -146,8 +146,12 @@ pub struct Manifest {
     pub when: When,
     /// The priority of its threads, 1 to 250.
     pub priority: u8,
-    /// The most memory it may use, page tables and kernel objects included.
+    /// The most memory it may use, page tables and kernel objects included. This or `memory_percent`.
+    #[serde(default)]
     pub memory_pages: u64,
+    /// The same as a part of all that the machine had free at boot.
+    #[serde(default)]
+    pub memory_percent: u64,
     /// The memory of its that survives it.
     #[serde(default)]
     pub keepsake_pages: u64,
@@ -210,8 +214,10 @@ impl Manifest {
         if !(1..=250).contains(&self.priority) {
             return fail("priority must be 1 to 250".to_owned());
         }
-        if self.memory_pages < 16 || self.memory_pages > 1 << 30 {
-            return fail("memory-pages must be 16 to 2^30".to_owned());
+        let pages = (16..=1 << 30).contains(&self.memory_pages);
+        let percent = (1..=90).contains(&self.memory_percent);
+        if (self.memory_pages != 0 && self.memory_percent != 0) || !(pages || percent) {
+            return fail("one of memory-pages (16 to 2^30) and memory-percent (1 to 90) must be given".to_owned());
         }
         let mut names: Vec<&str> = self.capabilities.iter().map(Grant::name).collect();
         names.sort_unstable();
@@ -252,6 +258,14 @@ impl Manifest {
         };
         made.check()?;
         Ok(made)
+    }
+
+    /// The most pages it may use on a machine that had `free_pages`.
+    pub fn pages(&self, free_pages: u64) -> u64 {
+        match self.memory_pages {
+            0 => free_pages.saturating_mul(self.memory_percent) / 100,
+            pages => pages,
+        }
     }
 
     /// Whether the service may see this scheme.
@@ -340,6 +354,9 @@ mod tests {
         for (from, to) in [
             ("priority = 120", "priority = 251"),
             ("memory-pages = 2048", "memory-pages = 1"),
+            ("memory-pages = 2048", "memory-percent = 91"),
+            ("memory-pages = 2048", "memory-pages = 16\nmemory-percent = 5"),
+            ("memory-pages = 2048", ""),
             ("count = 8", "count = 65000"),
             ("\"com1\"", "\"log\""),
             ("\"console\"", "\"con sole\""),

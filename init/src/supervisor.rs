@@ -56,7 +56,7 @@ impl Service {
 
     /// Pages used and allowed.
     pub fn pages(&self) -> (u64, u64) {
-        calls::quota_info(self.quota).map_or((0, self.manifest.memory_pages), |(limit, used, _)| (used, limit))
+        calls::quota_info(self.quota).map_or((0, 0), |(limit, used, _)| (used, limit))
     }
 
     /// The names of the capabilities it is started with.
@@ -83,6 +83,8 @@ pub struct Supervisor {
     templates: Vec<Manifest>,
     /// init's own schemes, by name.
     own: Vec<(String, Handle)>,
+    /// What the machine had when init began.
+    free_pages: u64,
 }
 
 impl Supervisor {
@@ -93,7 +95,8 @@ impl Supervisor {
         notification: Notification,
         own: Vec<(String, Handle)>,
     ) -> Supervisor {
-        Supervisor { archive, machine, notification, services: Vec::new(), templates: Vec::new(), own }
+        let free_pages = calls::quota_info(root(InitHandle::Quota)).map_or(0, |(limit, used, _)| limit.saturating_sub(used));
+        Supervisor { archive, machine, notification, services: Vec::new(), templates: Vec::new(), own, free_pages }
     }
 
     /// The services, in the order they were added.
@@ -138,7 +141,7 @@ impl Supervisor {
             return Err(Error::TableFull);
         }
         let own = Handle::SELF_QUOTA;
-        let quota = calls::quota_split(root(InitHandle::Quota), manifest.memory_pages, 0)?;
+        let quota = calls::quota_split(root(InitHandle::Quota), manifest.pages(self.free_pages), 0)?;
         let (mut endpoint, mut session) = (Handle::NONE, Handle::NONE);
         if manifest.scheme.is_some() {
             endpoint = calls::endpoint_create(own)?;

@@ -1,9 +1,10 @@
 //! The start, step by step (`kernel/README.md`, "The boot ladder").
 
 use abi::boot::BootInfo;
+use abi::memory::PAGE_SIZE;
+use kernel_arch::machine::machine::X86;
 use kernel_arch::machine::platform::{self, Platform, Report};
 use kernel_arch::machine::stop::StopRegisters;
-use kernel_arch::machine::machine::X86;
 use kernel_arch::machine::{clock, console, early, trap};
 use kernel_core::id::Id;
 use kernel_core::object::Process;
@@ -36,7 +37,7 @@ fn platform(tables: &Tables) -> Platform {
         has_8259: tables.controllers.has_8259,
         hpet: tables.hpet,
         pm_timer: (tables.fixed.pm_timer != 0)
-            .then(|| (tables.fixed.pm_timer, if tables.fixed.pm_timer_is_wide { 32 } else { 24 })),
+            .then_some((tables.fixed.pm_timer, if tables.fixed.pm_timer_is_wide { 32 } else { 24 })),
         stop: StopRegisters {
             pm1a_control: tables.fixed.pm1a_control,
             pm1b_control: tables.fixed.pm1b_control,
@@ -96,6 +97,15 @@ fn kernel_main(info: &'static mut BootInfo) -> ! {
         Err(error) => panic!("no memory for the kernel's own bookkeeping: {error}"),
     };
     EARLY.lock().hand_over(|lines| kernel.log_bytes(lines));
+    // Nobody maps the kernel's own registers.
+    let own = [Some(tables.controllers.local_apic), tables.hpet];
+    for address in own.into_iter().flatten().chain(tables.controllers.io_apics().iter().map(|io_apic| io_apic.address))
+    {
+        assert!(
+            kernel.device_page_keep(address / PAGE_SIZE),
+            "invariant: there is room to note the kernel's registers"
+        );
+    }
     let found = Found {
         tables: platform::tables_range(info, tables.range, tables.root),
         processors: tables.controllers.processors,

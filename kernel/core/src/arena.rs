@@ -100,7 +100,12 @@ impl<T: ArenaItem> Arena<T> {
 
     /// The items in use, in order of their index. For tests and inspection: it looks at every page.
     pub fn iter_used(&self) -> impl Iterator<Item = Id<T>> + '_ {
-        (Self::PER_PAGE..self.items.len()).filter_map(Id::try_new).filter(|id| self.is_used(*id))
+        let pages = self.pages.iter().enumerate().filter(|(_, info)| info.used.iter().any(|word| word.get() != 0));
+        let items = pages.flat_map(|(page, _)| {
+            let first = page.saturating_mul(Self::PER_PAGE);
+            first..first.saturating_add(Self::PER_PAGE)
+        });
+        items.filter_map(Id::try_new).filter(|id| self.is_used(*id))
     }
 }
 

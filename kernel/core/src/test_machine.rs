@@ -99,13 +99,18 @@ impl<const FAULT: u8> TestMachine<FAULT> {
         self.paging.borrow().is_stale(root, page.0)
     }
 
-    /// Panics unless every translation of every root leads to a frame that `allowed` knows.
-    pub fn check_translations(&self, mut allowed: impl FnMut(FrameNumber, u64, Translation)) {
+    /// Calls with every translation of every root.
+    pub fn check_translations(&self, mut check: impl FnMut(FrameNumber, u64, Translation)) {
         for root in self.paging.borrow().roots() {
             for (page, translation) in self.paging.borrow().translations(root) {
-                allowed(root, page, translation);
+                check(root, page, translation);
             }
         }
+    }
+
+    /// Frames that are page tables.
+    pub fn table_frames(&self) -> Vec<FrameNumber> {
+        self.paging.borrow().tables()
     }
 
     /// Frames behind arena pages.

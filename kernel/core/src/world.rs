@@ -259,7 +259,10 @@ impl<const FAULT: u8> World<FAULT> {
     pub fn end(&mut self) {
         let processes: Vec<_> = self.kernel.processes.iter_used().collect();
         for process in processes {
-            self.kill(process);
+            // The end of one can be the end of another, which it had the only capability to.
+            if self.kernel.processes.is_used(process) {
+                self.kill(process);
+            }
         }
         assert_eq!(self.items(), self.fresh.1, "objects left over, by arena number");
         assert_eq!(self.kernel.frames.free(), self.fresh.0, "frames left over");

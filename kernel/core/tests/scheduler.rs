@@ -6,7 +6,8 @@ use abi::call::Call;
 use abi::message::{buffer, LeaseAccess};
 use abi::{Error, Kind, Rights};
 use kernel_core::kernel::Next;
-use kernel_core::object::ThreadState;
+use kernel_core::id::Id;
+use kernel_core::object::{Process, Thread, ThreadState};
 use kernel_core::sched::SLICE_NS;
 use kernel_core::world::{Outcome, World, CPU, LENT};
 use kit::{extras, failed, Pair};
@@ -63,7 +64,8 @@ fn yield_lets_equals_run_and_nobody_else() {
     assert_eq!(w.kernel.current(CPU), Some(b));
     w.ok(b, Call::ThreadYield, &[]);
     assert_eq!(w.kernel.current(CPU), Some(a));
-    w.waits(b, Call::Sleep, &[w.now() + SLICE_NS]);
+    let later = w.now() + SLICE_NS;
+    w.waits(b, Call::Sleep, &[later]);
     w.ok(a, Call::ThreadYield, &[]);
     assert_eq!(w.kernel.current(CPU), Some(a));
 }
@@ -228,64 +230,103 @@ fn urgency_is_given_back_when_a_caller_gives_up_or_dies() {
     assert_eq!(p.priority(p.s), 10, "received");
 }
 
-#[test]
-fn urgency_goes_along_a_chain_of_64_calls_and_back() {
-    const CHAIN: usize = 64;
+/// Servers each of which calls the next: thread, its endpoint, a session to it in the keeper's table, its reply
+/// object; and the session to the next.
+struct Chain {
+    w: World,
+    keeper: Id<Process>,
+    k: Id<Thread>,
+    links: Vec<Link>,
+}
+
+struct Link {
+    thread: Id<Thread>,
+    endpoint: u64,
+    session: u64,
+    reply: u64,
+    next: u64,
+}
+
+const CHAIN: usize = 64;
+
+fn chain() -> Chain {
     let mut w = World::on(kernel_core::test_machine::TestMachine::kernel(8192));
-    // One process after another would need a table each; eight threads a process will do.
     let keeper = w.process();
     let k = w.thread(keeper, 1);
     let k_quota = w.quota_handle(keeper);
-    let mut links = vec![];
+    let mut links: Vec<Link> = vec![];
+    let (mut process, mut before) = (keeper, keeper);
     for n in 0..CHAIN {
-        let process = if n % 8 == 0 { w.process() } else { links.last().map(|(p, ..)| *p).expect("one") };
+        if n % 8 == 0 {
+            process = w.process();
+        }
         let thread = w.thread(process, 10);
-        let endpoint = w.ok(k, Call::EndpointCreate, &[k_quota])[0];
-        let session = w.ok(k, Call::SessionCreate, &[endpoint, 1, 0])[0];
+        let made = w.ok(k, Call::EndpointCreate, &[k_quota])[0];
+        let endpoint = w.give(keeper, made, process);
+        let session = w.ok(k, Call::SessionCreate, &[made, 1, 0])[0];
         let quota = w.quota_handle(process);
         let reply = w.ok(thread, Call::ReplyCreate, &[quota])[0];
-        let mine = w.give(keeper, endpoint, process);
-        links.push((process, thread, mine, session, reply));
-    }
-    for (n, (_, thread, endpoint, _, reply)) in links.iter().enumerate() {
-        // Every other one is busy when its call comes, so that queues lend urgency too.
-        if n % 2 == 0 {
-            w.waits(*thread, Call::Recv, &[*endpoint, 0, 0, *reply]);
+        if let Some(last) = links.last_mut() {
+            last.next = w.give(keeper, session, before);
         }
+        before = process;
+        links.push(Link { thread, endpoint, session, reply, next: 0 });
     }
-    let priority = |w: &World, n: usize| w.kernel.threads[links[n].1].priority.get();
-    let client = w.process();
-    let c = w.thread(client, 50);
-    for n in (1..CHAIN).rev() {
-        let session = w.give(keeper, links[n].3, links[n - 1].0);
-        if n % 2 == 1 {
-            // Receives once, so that it is the one who serves, and is called while it does something else.
-            let (_, thread, endpoint, _, reply) = links[n];
-            w.waits(thread, Call::Recv, &[endpoint, 0, 0, reply]);
-            let poke = w.give(keeper, links[n].3, keeper);
-            w.ok(k, Call::Send, &[poke, 0, 0]);
-        }
-        // The one before calls only when it was called itself: keep the handle for then.
-        w.set_words(links[n - 1].1, [session, 0, 0, 0, 0, 0]);
+    Chain { w, keeper, k, links }
+}
+
+impl Chain {
+    /// Calls the first as an urgent client, checks that all are urgent, and that none is when the client is gone.
+    fn check(mut self) {
+        let client = self.w.process();
+        let c = self.w.thread(client, 50);
+        let session = self.w.give(self.keeper, self.links[0].session, client);
+        let priorities = |w: &World, links: &[Link]| -> Vec<u8> {
+            links.iter().map(|link| w.kernel.threads[link.thread].priority.get()).collect()
+        };
+        assert_eq!(priorities(&self.w, &self.links), [10; CHAIN]);
+        self.w.waits(c, Call::Call, &[session, 0, 0]);
+        assert_eq!(priorities(&self.w, &self.links), [50; CHAIN]);
+        self.w.kill(client);
+        assert_eq!(priorities(&self.w, &self.links), [10; CHAIN]);
+        self.w.end();
     }
-    let first = w.give(keeper, links[0].3, client);
-    // From the far end on: n − 1 calls n. Those that wait to receive are sent a message first.
-    for n in (1..CHAIN).rev() {
-        let caller = links[n - 1].1;
-        let session = w.words(caller)[0];
-        if w.kernel.threads[caller].state.get() == ThreadState::Receiving {
-            let poke = links[n - 1].3;
-            w.set_words(k, [session, 0, 0, 0, 0, 0]);
-            w.ok(k, Call::Send, &[poke, 0, 0]);
-        }
-        w.waits(caller, Call::Call, &[session, 0, 0]);
+}
+
+#[test]
+fn urgency_goes_along_a_chain_of_64_calls_that_were_received() {
+    let mut chain = chain();
+    for n in 0..CHAIN {
+        let (thread, endpoint, reply) = (chain.links[n].thread, chain.links[n].endpoint, chain.links[n].reply);
+        chain.w.waits(thread, Call::Recv, &[endpoint, 0, 0, reply]);
     }
-    assert!((0..CHAIN).all(|n| priority(&w, n) == 10));
-    w.waits(c, Call::Call, &[first, 0, 0]);
-    assert_eq!((0..CHAIN).filter(|n| priority(&w, *n) != 50).collect::<Vec<_>>(), [0usize; 0]);
-    w.kill(client);
-    assert!((0..CHAIN).all(|n| priority(&w, n) == 10));
-    w.end();
+    let client = chain.w.process();
+    let c = chain.w.thread(client, 10);
+    let session = chain.w.give(chain.keeper, chain.links[0].session, client);
+    chain.w.waits(c, Call::Call, &[session, 0, 0]);
+    for n in 0..CHAIN - 1 {
+        let (thread, next) = (chain.links[n].thread, chain.links[n].next);
+        chain.w.waits(thread, Call::Call, &[next, 0, 0]);
+    }
+    chain.check();
+}
+
+#[test]
+fn urgency_goes_along_a_chain_of_64_calls_that_are_queued() {
+    let mut chain = chain();
+    for n in 0..CHAIN {
+        // Each has received something, and is busy when it is called.
+        let (thread, endpoint, reply) = (chain.links[n].thread, chain.links[n].endpoint, chain.links[n].reply);
+        chain.w.waits(thread, Call::Recv, &[endpoint, 0, 0, reply]);
+        let session = chain.links[n].session;
+        let k = chain.k;
+        chain.w.ok(k, Call::Send, &[session, 0, 0]);
+    }
+    for n in (0..CHAIN - 1).rev() {
+        let (thread, next) = (chain.links[n].thread, chain.links[n].next);
+        chain.w.waits(thread, Call::Call, &[next, 0, 0]);
+    }
+    chain.check();
 }
 
 #[test]

@@ -39,11 +39,11 @@ const HEADERS: u16 = 32;
 
 fn load(file: &[u8], header: &ProgramHeader) -> Option<(u64, u64, Protection)> {
     let first = header.p_vaddr & !PAGE_SIZE.wrapping_sub(1);
-    let end = header.p_vaddr.checked_add(header.p_memsz)?.checked_add(PAGE_SIZE.wrapping_sub(1))? & !PAGE_SIZE.wrapping_sub(1);
+    let end = header.p_vaddr.checked_add(header.p_memsz)?.checked_add(PAGE_SIZE.wrapping_sub(1))?
+        & !PAGE_SIZE.wrapping_sub(1);
     let bytes = header.p_offset.checked_add(header.p_filesz)?;
     let right = |flag: u32, right: Protection| if header.p_flags & flag != 0 { right } else { Protection::empty() };
-    let protection =
-        right(PF_R, Protection::READ) | right(PF_W, Protection::WRITE) | right(PF_X, Protection::EXECUTE);
+    let protection = right(PF_R, Protection::READ) | right(PF_W, Protection::WRITE) | right(PF_X, Protection::EXECUTE);
     let sound = first >= USER_START
         && end <= USER_END
         && header.p_memsz >= header.p_filesz
@@ -129,7 +129,9 @@ pub(crate) mod tests {
     pub(crate) fn sample() -> Vec<u8> {
         let mut file = vec![0; 0x3000];
         file[..8].copy_from_slice(b"\x7fELF\x02\x01\x01\0");
-        let mut put = |at: usize, value: u64, length: usize| file[at..at + length].copy_from_slice(&value.to_le_bytes()[..length]);
+        let mut put = |at: usize, value: u64, length: usize| {
+            file[at..at + length].copy_from_slice(&value.to_le_bytes()[..length])
+        };
         put(16, 2, 2);
         put(18, 62, 2);
         put(24, 0x20_0000, 8);
@@ -166,16 +168,16 @@ pub(crate) mod tests {
     #[test]
     fn what_is_not_a_sound_program_is_refused() {
         let changes: [(usize, u64, usize); 11] = [
-            (0, 0, 1),                              // magic
-            (4, 1, 1),                              // 32 bits
-            (16, 3, 2),                             // position-independent
-            (18, 3, 2),                             // another machine
-            (24, 0x30_0000, 8),                     // entry in data
-            (56, 0xffff, 2),                        // headers past the end
-            (64 + 4, 7, 4),                         // writable and executable
-            (64 + 16, 0x1000, 8),                   // below user memory
-            (64 + 40, u64::MAX, 8),                 // wraps around
-            (64 + 56 + 16, 0x20_0800, 8),           // on the page of another segment
+            (0, 0, 1),                               // magic
+            (4, 1, 1),                               // 32 bits
+            (16, 3, 2),                              // position-independent
+            (18, 3, 2),                              // another machine
+            (24, 0x30_0000, 8),                      // entry in data
+            (56, 0xffff, 2),                         // headers past the end
+            (64 + 4, 7, 4),                          // writable and executable
+            (64 + 16, 0x1000, 8),                    // below user memory
+            (64 + 40, u64::MAX, 8),                  // wraps around
+            (64 + 56 + 16, 0x20_0800, 8),            // on the page of another segment
             (64 + 56 + 8, 0xffff_ffff_ffff_0000, 8), // outside the file
         ];
         for (at, value, length) in changes {

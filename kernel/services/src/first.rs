@@ -1,30 +1,29 @@
 //! The first process: `bin/init` of the boot archive, with everything there is in its hands.
 //!
-//! The order of its capabilities is the contract of [`InitHandle`]; where things lie in its memory is
-//! [`layout`]'s. Everything is charged to the root account, which init's first capability names.
+//! Its capabilities are the core's `boot_init`; where things lie in its memory is [`layout`]'s. Everything is charged to the root account, which init's first capability names.
 
 use crate::elf::{Program, Segment};
-use abi::boot::{BootInfo, BootWord, InitHandle};
+use abi::boot::{BootInfo, BootWord};
 use abi::fault::FaultReport;
 use abi::initfs::Archive;
 use abi::memory::{MemoryFlags, Protection, PAGE_SIZE};
 use abi::start::layout;
-use abi::{Error, Kind, Result, Rights};
+use abi::{Error, Result};
 use kernel_core::address::{FrameNumber, VirtAddr};
+use kernel_core::boot::Init;
 use kernel_core::cap::thread::Start;
 use kernel_core::id::Id;
 use kernel_core::machine::Machine;
 use kernel_core::mm::mapping::Backing;
-use kernel_core::irq::range::PHYSICAL_PAGES;
 use kernel_core::object::{Process, ProcessState, Space};
 use kernel_core::Kernel;
 
 /// Where init's program lies in the archive.
 pub const PROGRAM: &str = "bin/init";
-/// Its priority, and the highest it can give: above everything.
+/// Its name.
+const NAME: &[u8] = b"init";
+/// Its priority: above everything.
 const PRIORITY: u8 = u8::MAX;
-/// I/O ports of the architecture.
-const PORTS: u32 = 1 << 16;
 
 /// Why there is no first process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,32 +56,51 @@ pub struct Found {
 }
 
 /// Makes init, ready to run. `initfs`: the bytes of the archive that `info` tells of. The process stays known for good.
-pub fn start<M: Machine>(kernel: &Kernel<M>, info: &BootInfo, found: &Found, initfs: &[u8]) -> core::result::Result<Id<Process>, Failure> {
+pub fn start<M: Machine>(
+    kernel: &Kernel<M>,
+    info: &BootInfo,
+    found: &Found,
+    initfs: &[u8],
+) -> core::result::Result<Id<Process>, Failure> {
     tell(kernel, info, found);
-    if info.initfs_length == 0 || info.initfs_start % PAGE_SIZE != 0 {
+    if info.initfs_length == 0 || !info.initfs_start.is_multiple_of(PAGE_SIZE) {
         return Err(Failure::Archive);
     }
     let archive = Archive::new(initfs).map_err(|_| Failure::Archive)?;
     let file = archive.find(PROGRAM).ok_or(Failure::NoProgram)?;
     let program = Program::new(file.data).map_err(|_| Failure::Program)?;
 
-    let quota = kernel.root_quota();
-    let name = [u64::from_le_bytes(*b"init\0\0\0\0"), 0, 0, 0];
-    let process = kernel.process_make(quota, name, PRIORITY, None)?;
-    capabilities(kernel, process, info, found)?;
+    let first = found.tables.0 / PAGE_SIZE;
+    let process = kernel.boot_init(Init {
+        name: NAME,
+        initfs: FrameNumber(u32::try_from(info.initfs_start / PAGE_SIZE).map_err(|_| Failure::Archive)?),
+        initfs_pages: u32::try_from(info.initfs_length.div_ceil(PAGE_SIZE)).map_err(|_| Failure::Archive)?,
+        acpi_first_page: first,
+        acpi_pages: found.tables.1.div_ceil(PAGE_SIZE).saturating_sub(first),
+    })?;
     let space = kernel.processes[process].space.get().ok_or(Error::Closed)?;
     for segment in program.segments() {
         place(kernel, space, &segment)?;
     }
     let writable = Protection::READ | Protection::WRITE;
-    let empty = |page: u64, length: u64| Segment { page, pages: length / PAGE_SIZE, offset: 0, data: &[], protection: writable };
+    let empty = |page: u64, length: u64| Segment {
+        page,
+        pages: length / PAGE_SIZE,
+        offset: 0,
+        data: &[],
+        protection: writable,
+    };
     place(kernel, space, &empty(layout::IPC_BUFFER, PAGE_SIZE))?;
     let stack = layout::STACK_TOP.wrapping_sub(layout::STACK_LENGTH);
     place(kernel, space, &empty(stack, layout::STACK_LENGTH))?;
     let mut block = [0; 256];
     let length = start_block(&mut block)?;
     let data = block.get(..length).unwrap_or(&[]);
-    place(kernel, space, &Segment { page: layout::START_BLOCK, pages: 1, offset: 0, data, protection: Protection::READ })?;
+    place(
+        kernel,
+        space,
+        &Segment { page: layout::START_BLOCK, pages: 1, offset: 0, data, protection: Protection::READ },
+    )?;
     kernel.thread_make(
         process,
         Start {
@@ -135,39 +153,6 @@ fn tell<M: Machine>(kernel: &Kernel<M>, info: &BootInfo, found: &Found) {
     }
 }
 
-/// Puts init's capabilities into its table, in the order of [`InitHandle`].
-fn capabilities<M: Machine>(kernel: &Kernel<M>, init: Id<Process>, info: &BootInfo, found: &Found) -> Result<()> {
-    let quota = kernel.root_quota();
-    let ports = kernel.ports_new(quota, 0, PORTS)?;
-    let interrupts = kernel.interrupt_root(quota)?;
-    let domain = kernel.domain_new(quota, true)?;
-    let devices = kernel.device_memory_new(quota, 0, PHYSICAL_PAGES)?;
-    let pages = u32::try_from(info.initfs_length.div_ceil(PAGE_SIZE)).map_err(|_| Error::BadArgument)?;
-    let initfs = kernel.memory_foreign(quota, FrameNumber((info.initfs_start / PAGE_SIZE) as u32), pages)?;
-    let first = found.tables.0 / PAGE_SIZE;
-    let tables = kernel.device_memory_new(quota, first, found.tables.1.div_ceil(PAGE_SIZE).saturating_sub(first))?;
-
-    let pass = Rights::TRANSFER | Rights::DERIVE | Rights::INSPECT;
-    let all = Rights::all();
-    // `System` and `Log` have no objects: any index that is not 0 stands for the one there is.
-    let list = [
-        (InitHandle::Quota, Kind::Quota, quota.raw(), all),
-        (InitHandle::System, Kind::System, 1, all),
-        (InitHandle::Log, Kind::Log, 1, pass | Rights::READ | Rights::WRITE),
-        (InitHandle::IoPorts, Kind::IoPorts, ports.raw(), all),
-        (InitHandle::DeviceMemory, Kind::DeviceMemory, devices.raw(), all),
-        (InitHandle::Interrupt, Kind::Interrupt, interrupts.raw(), all),
-        (InitHandle::DmaDomain, Kind::DmaDomain, domain.raw(), all),
-        (InitHandle::Initfs, Kind::Memory, initfs.raw(), pass | Rights::READ | Rights::EXECUTE),
-        (InitHandle::AcpiTables, Kind::DeviceMemory, tables.raw(), pass | Rights::READ),
-    ];
-    for (which, kind, raw, rights) in list {
-        let handle = kernel.cap_insert(init, kind, raw, rights, None)?;
-        assert!(handle == which.handle(), "invariant: init's table fills from index 1 on, generation 1");
-    }
-    Ok(())
-}
-
 /// Maps fresh memory with a segment's bytes in it.
 fn place<M: Machine>(kernel: &Kernel<M>, space: Id<Space>, segment: &Segment) -> Result<()> {
     let memory = kernel.memory_new(kernel.root_quota(), segment.pages, MemoryFlags::empty())?;
@@ -191,7 +176,7 @@ fn place<M: Machine>(kernel: &Kernel<M>, space: Id<Space>, segment: &Segment) ->
 fn start_block(block: &mut [u8]) -> Result<usize> {
     let mut length = 0usize;
     let log = (abi::start::names::LOG, abi::boot::InitHandle::Log.handle());
-    abi::start::write(&[b"init"], &[], &[log], &mut |bytes| {
+    abi::start::write(&[NAME], &[], &[log], &mut |bytes| {
         let end = length.saturating_add(bytes.len());
         block.get_mut(length..end).ok_or(Error::BadArgument)?.copy_from_slice(bytes);
         length = end;
@@ -201,16 +186,4 @@ fn start_block(block: &mut [u8]) -> Result<usize> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::start_block;
-    use abi::start::Start;
-
-    #[test]
-    fn the_start_block_names_init() {
-        let mut block = [0; 256];
-        let length = start_block(&mut block).unwrap();
-        let start = Start::new(&block[..length]).unwrap();
-        assert_eq!(start.arguments().collect::<Vec<_>>(), [b"init"]);
-        assert!(start_block(&mut [0; 16]).is_err());
-    }
-}
+mod tests;

@@ -20,12 +20,12 @@ pub struct Scale(pub u64);
 impl Scale {
     /// From ticks of `hz` to nanoseconds.
     pub fn to_ns(hz: u64) -> Scale {
-        Scale(((SECOND << 32) / hz.max(1)).max(1))
+        Scale((SECOND << 32).checked_div(hz).unwrap_or(1).max(1))
     }
 
     /// From nanoseconds to ticks of `hz`.
     pub fn from_ns(hz: u64) -> Scale {
-        Scale(((u128::from(hz) << 32) / u128::from(SECOND)).max(1) as u64)
+        Scale((u128::from(hz) << 32).checked_div(u128::from(SECOND)).unwrap_or(1).max(1) as u64)
     }
 
     /// `value` times the factor, cut to 64 bits (of nanoseconds: 584 years).

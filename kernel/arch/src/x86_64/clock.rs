@@ -59,7 +59,7 @@ impl Reference {
                     let period = hpet(registers, 4).read_volatile();
                     let control = hpet(registers, 0x10).read_volatile();
                     hpet(registers, 0x10).write_volatile(control | 1);
-                    (FEMTOSECONDS / u64::from(period.max(1)), 32)
+                    (FEMTOSECONDS.checked_div(u64::from(period)).unwrap_or(0), 32)
                 }
             }
             Reference::PmTimer(_, bits) => (PM_HZ, bits),

@@ -19,13 +19,13 @@ pub fn end() {
 /// Reads physical memory; `false` where it is not mapped, and once the final page tables are on.
 pub fn read(address: u64, out: &mut [u8]) -> bool {
     let last = address.checked_add(out.len() as u64);
-    if OVER.load(Relaxed) || address == 0 || !last.is_some_and(|end| end <= MAPPED) {
+    if OVER.load(Relaxed) || address == 0 || last.is_none_or(|end| end > MAPPED) {
         return false;
     }
-    // SAFETY: 1. the range lies in the first 4 GiB, which are mapped one to one until `end` was
-    // called; 2. `out` is kernel memory, mapped elsewhere; 3. reading is volatile, byte by byte, so
-    // nothing is assumed about what lies there.
     for (i, byte) in out.iter_mut().enumerate() {
+        // SAFETY: 1. the range lies in the first 4 GiB, which are mapped one to one until `end` was
+        // called; 2. `out` is kernel memory, mapped elsewhere; 3. reading is volatile, byte by byte, so
+        // nothing is assumed about what lies there.
         *byte = unsafe { core::ptr::read_volatile((address as *const u8).wrapping_add(i)) };
     }
     true

@@ -80,10 +80,13 @@ impl Features {
                 features.xsaveopt = f.has_xsaveopt();
                 let mut wanted = BASIC;
                 let component = |number: u32| f.iter().find(|c| c.subleaf == number);
-                let fits = |number: u32| component(number).is_some_and(|c| c.offset().saturating_add(c.size()) <= FRAME);
+                let fits =
+                    |number: u32| component(number).is_some_and(|c| c.offset().saturating_add(c.size()) <= FRAME);
                 if f.xcr0_supports_avx_256() && fits(2) {
                     wanted |= AVX;
-                    let all = f.xcr0_supports_avx512_opmask() && f.xcr0_supports_avx512_zmm_hi256() && f.xcr0_supports_avx512_zmm_hi16();
+                    let all = f.xcr0_supports_avx512_opmask()
+                        && f.xcr0_supports_avx512_zmm_hi256()
+                        && f.xcr0_supports_avx512_zmm_hi16();
                     if all && [5, 6, 7].into_iter().all(fits) {
                         wanted |= AVX512;
                     }

@@ -4,10 +4,10 @@
 //! taken from the memory map; [`Builder::switch`] turns them on. From then on tables are reached
 //! through the direct map ([`Direct`]).
 
-use super::layout::{ARENAS, DEVICES, DIRECT, IMAGE_BASE, LARGE, PAGE};
+use super::layout::{page_down, page_up, ARENAS, DEVICES, DIRECT, LARGE, PAGE};
 use super::paging::{self, Tables, DIRTY, GLOBAL, LEAF, NO_EXECUTE, PRESENT, ROOT, THROUGH, UNCACHED, WRITE};
 use super::{early, memory_map, per_cpu};
-use abi::boot::{BootInfo, RegionKind};
+use abi::boot::BootInfo;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use kernel_core::address::FrameNumber;
 use kernel_core::machine::FrameWords;
@@ -116,21 +116,13 @@ impl<'a> Builder<'a> {
     }
 
     /// All memory that the map knows, except the kernel's own image, which has mappings of its own
-    /// with less rights. Frames that the builder takes meanwhile are memory too: the map is read region by region.
+    /// with less rights.
     pub fn direct_map(&mut self) {
-        let (kernel, kernel_end) =
-            (self.info.kernel_start / PAGE * PAGE, self.info.kernel_start.wrapping_add(self.info.kernel_length).div_ceil(PAGE).wrapping_mul(PAGE));
-        let end = memory_map::memory_end(self.info);
+        let kernel = page_down(self.info.kernel_start);
+        let kernel_end = page_up(self.info.kernel_start.wrapping_add(self.info.kernel_length));
         let mut at = 0;
-        while at < end {
-            // The stretch of memory from here on; regions of different kinds that touch count as one.
-            let next = self.info.regions().iter().filter(|r| r.kind != RegionKind::Reserved as u32).map(|r| (r.start, r.start.wrapping_add(r.length))).find(|r| r.1 > at);
-            let Some((start, stop)) = next else { break };
-            let start = start.max(at);
-            let mut stop = stop;
-            while stop < end && memory_map::is_memory(self.info, start, stop.wrapping_add(PAGE)) {
-                stop = self.info.regions().iter().map(|r| r.start.wrapping_add(r.length)).find(|e| *e > stop).unwrap_or(end);
-            }
+        while let Some((start, stop)) = memory_map::next_memory(self.info, at) {
+            // The frames that the builder takes meanwhile split regions, but they stay memory.
             for (first, last) in [(start, stop.min(kernel)), (start.max(kernel_end), stop)] {
                 if first < last {
                     self.map(DIRECT | first, first, last.wrapping_sub(first), WRITE | NO_EXECUTE);
@@ -160,7 +152,6 @@ impl<'a> Builder<'a> {
                 at = at.wrapping_add(PAGE);
             }
         }
-        debug_assert!(base >= IMAGE_BASE);
     }
 
     /// The top-level entries of the arenas and of device registers, so that all address spaces share
@@ -174,7 +165,7 @@ impl<'a> Builder<'a> {
 
     /// Maps a device's registers, uncached; answers where they are seen.
     pub fn device(&mut self, phys: u64, length: u64) -> u64 {
-        let first = phys / PAGE * PAGE;
+        let first = page_down(phys);
         let pages = phys.wrapping_add(length).wrapping_sub(first).div_ceil(PAGE);
         // A large page further on each time: no two devices share a table by chance of rounding.
         let virt = DEVICES.wrapping_add(DEVICES_USED.fetch_add(LARGE, Relaxed));

@@ -44,3 +44,13 @@ pub const TIMER_VECTOR: u8 = 0xf0;
 pub const ERROR_VECTOR: u8 = 0xfe;
 /// The local APIC's spurious vector (low four bits set; SDM 3A, 11.9).
 pub const SPURIOUS_VECTOR: u8 = 0xff;
+
+/// The first byte of the page that holds an address.
+pub const fn page_down(address: u64) -> u64 {
+    address & !PAGE.wrapping_sub(1)
+}
+
+/// The first page border at or after an address; the last one below 2^64 for what lies past it.
+pub const fn page_up(address: u64) -> u64 {
+    page_down(address.saturating_add(PAGE.wrapping_sub(1)))
+}

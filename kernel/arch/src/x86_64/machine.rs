@@ -318,4 +318,4 @@ impl Machine for X86 {
     }
 }
 
-const _: () = assert!(ARENAS_LENGTH % HUGE == 0);
+const _: () = assert!(ARENAS_LENGTH.is_multiple_of(HUGE));

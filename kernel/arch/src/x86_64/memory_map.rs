@@ -3,7 +3,7 @@
 //! Pure arithmetic, tested on the host. Made from what the firmware says, then pieces are taken out
 //! of it for the kernel, initfs and the first page tables; what is left goes to the core.
 
-use super::layout::PAGE;
+use super::layout::{page_down, page_up};
 use abi::boot::{BootInfo, Region, RegionKind, REGIONS};
 
 /// There are more ranges than the boot information can hold.
@@ -25,8 +25,8 @@ pub fn set_firmware(info: &mut BootInfo, start: u64, length: u64, e820: u32) -> 
     };
     let stop = start.saturating_add(length);
     // Only whole pages are usable; what is not usable takes every page that it touches.
-    let inside = (start.div_ceil(PAGE).saturating_mul(PAGE), stop / PAGE * PAGE);
-    let touched = (start / PAGE * PAGE, stop.div_ceil(PAGE).saturating_mul(PAGE));
+    let inside = (page_up(start), page_down(stop));
+    let touched = (page_down(start), page_up(stop));
     if kind == RegionKind::Usable {
         set(info, inside.0, inside.1, kind, Over::Nothing)
     } else {
@@ -122,6 +122,20 @@ pub fn is_memory(info: &BootInfo, start: u64, stop: u64) -> bool {
     at >= stop
 }
 
+/// The first stretch of memory that ends after `at`, from there on: regions of different kinds that touch count as one.
+pub fn next_memory(info: &BootInfo, at: u64) -> Option<(u64, u64)> {
+    let mut memory = info.regions().iter().filter(|r| r.kind != RegionKind::Reserved as u32 && end(r) > at);
+    let first = memory.next()?;
+    let mut stop = end(first);
+    for region in memory {
+        if region.start != stop {
+            break;
+        }
+        stop = end(region);
+    }
+    Some((first.start.max(at), stop))
+}
+
 /// One past the highest byte of memory.
 pub fn memory_end(info: &BootInfo) -> u64 {
     info.regions().iter().filter(|r| r.kind != RegionKind::Reserved as u32).map(end).max().unwrap_or(0)
@@ -129,7 +143,7 @@ pub fn memory_end(info: &BootInfo) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_memory, memory_end, set, set_firmware, take_high, MapFull, Over};
+    use super::{is_memory, memory_end, next_memory, set, set_firmware, take_high, MapFull, Over};
     use abi::boot::{BootInfo, RegionKind, REGIONS};
 
     fn list(info: &BootInfo) -> Vec<(u64, u64, u32)> {
@@ -182,6 +196,18 @@ mod tests {
         ];
         assert_eq!(memory, want);
         assert!(is_memory(&info, 0x10_0000, 0x7fd_0000) && !is_memory(&info, 0x10_0000, 0x7fd_1000));
+    }
+
+    #[test]
+    fn stretches_of_memory_span_kinds_and_stop_at_gaps() {
+        let mut info = q35();
+        set(&mut info, 0x20_0000, 0x30_0000, RegionKind::Taken, Over::Usable).unwrap();
+        set_firmware(&mut info, 1 << 32, 1 << 30, 1).unwrap();
+        assert_eq!(next_memory(&info, 0), Some((0, 0x9_f000)));
+        assert_eq!(next_memory(&info, 0x9_f000), Some((0x10_0000, 0x7fd_0000)));
+        assert_eq!(next_memory(&info, 0x25_0000), Some((0x25_0000, 0x7fd_0000)));
+        assert_eq!(next_memory(&info, 0x7fd_0000), Some((1 << 32, (1 << 32) + (1 << 30))));
+        assert_eq!(next_memory(&info, (1 << 32) + (1 << 30)), None);
     }
 
     #[test]

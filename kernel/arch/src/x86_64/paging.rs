@@ -124,7 +124,13 @@ fn walk<T: Tables>(tables: &T, root: FrameNumber, address: u64, stop: u32) -> (&
 }
 
 /// Enters a leaf at `level` where nothing is. Errors: a table on the way is missing.
-pub fn enter<T: Tables>(tables: &T, root: FrameNumber, address: u64, level: u32, entry: u64) -> Result<(), TableMissing> {
+pub fn enter<T: Tables>(
+    tables: &T,
+    root: FrameNumber,
+    address: u64,
+    level: u32,
+    entry: u64,
+) -> Result<(), TableMissing> {
     let (slot, found) = walk(tables, root, address, level);
     if found != level {
         return Err(TableMissing);
@@ -134,7 +140,14 @@ pub fn enter<T: Tables>(tables: &T, root: FrameNumber, address: u64, level: u32,
 }
 
 /// Puts a zeroed table where the highest one on the way to `level` is missing. `false`: none is.
-pub fn install<T: Tables>(tables: &T, root: FrameNumber, address: u64, level: u32, table: FrameNumber, user: bool) -> bool {
+pub fn install<T: Tables>(
+    tables: &T,
+    root: FrameNumber,
+    address: u64,
+    level: u32,
+    table: FrameNumber,
+    user: bool,
+) -> bool {
     let (slot, found) = walk(tables, root, address, level);
     if found <= level || slot.load(Relaxed) & PRESENT != 0 {
         return false;
@@ -181,40 +194,38 @@ pub fn level_of<T: Tables>(tables: &T, root: FrameNumber, address: u64) -> u32 {
 /// that has one (`from` itself inside a large page). `Err`: there is none before this address, at most `end`.
 pub fn scan<T: Tables>(tables: &T, root: FrameNumber, from: u64, end: u64) -> Result<u64, u64> {
     let from = from & !PAGE.wrapping_sub(1);
-    let (slot_here, level) = walk(tables, root, from, 0);
-    let next = |address: u64, level: u32| {
-        let size = PAGE.wrapping_shl(level.wrapping_mul(9));
-        (address & !size.wrapping_sub(1)).wrapping_add(size)
-    };
-    if slot_here.load(Relaxed) & PRESENT != 0 {
-        return Ok(from);
-    }
-    if level > 0 {
-        return Err(next(from, level).min(end));
-    }
-    let stop = next(from, 1).min(end);
-    let mut page = next(from, 0);
-    let mut found = false;
-    while page < stop && !found {
-        // The table of the first page serves all pages up to `stop`.
-        found = walk(tables, root, page, 0).0.load(Relaxed) & PRESENT != 0;
-        if !found {
-            page = next(page, 0);
+    let mut table = tables.table(root);
+    let mut level = ROOT;
+    while level > 0 {
+        let entry = slot(table, index(from, level)).load(Relaxed);
+        if entry & PRESENT == 0 {
+            // Nothing under this entry, however much it spans.
+            let size = PAGE.wrapping_shl(level.wrapping_mul(9));
+            return Err((from & !size.wrapping_sub(1)).wrapping_add(size).min(end));
         }
+        if entry & LEAF != 0 {
+            return Ok(from);
+        }
+        table = tables.table(frame_of(entry));
+        level = level.wrapping_sub(1);
     }
-    if found {
-        Ok(page)
-    } else {
-        Err(stop.max(from.wrapping_add(PAGE)).min(end))
+    let pages = table.iter().skip(index(from, 0)).zip((from..end).step_by(PAGE as usize));
+    let mut after = from;
+    for (entry, page) in pages {
+        if entry.load(Relaxed) & PRESENT != 0 {
+            return Ok(page);
+        }
+        after = page.wrapping_add(PAGE);
     }
+    Err(after.min(end))
 }
 
 /// The largest page that fits at `address` with `length` bytes to go, by level.
 pub fn fitting(virt: u64, phys: u64, length: u64, huge: bool) -> (u32, u64) {
     let both = virt | phys;
-    if huge && both % HUGE == 0 && length >= HUGE {
+    if huge && both.is_multiple_of(HUGE) && length >= HUGE {
         (2, HUGE)
-    } else if both % LARGE == 0 && length >= LARGE {
+    } else if both.is_multiple_of(LARGE) && length >= LARGE {
         (1, LARGE)
     } else {
         (0, PAGE)
@@ -331,7 +342,12 @@ mod tests {
         let root = frames.take();
         let to = user_entry(&page(0x8000, Protection::READ));
         frames.map(root, 0x40_5000, 0, to);
-        frames.map(root, 0x4000_0000 + 0x20_0000, 1, user_entry(&Translation { large: true, ..page(LARGE, Protection::READ) }));
+        frames.map(
+            root,
+            0x4000_0000 + 0x20_0000,
+            1,
+            user_entry(&Translation { large: true, ..page(LARGE, Protection::READ) }),
+        );
         let end = 0x7fff_ffff_f000;
         assert_eq!(scan(&frames, root, 0x1_0000, end), Err(0x20_0000));
         assert_eq!(scan(&frames, root, 0x20_0000, end), Err(0x40_0000));

@@ -48,7 +48,7 @@ pub fn backtrace(mut frame: u64) {
     let (image, end) = start::image();
     for depth in 0..DEPTH {
         // Frames lie on the kernel's stacks, which are part of its image.
-        if frame % 8 != 0 || frame < image || frame.wrapping_add(16) > end {
+        if !frame.is_multiple_of(8) || frame < image || frame.wrapping_add(16) > end {
             break;
         }
         // SAFETY: the two words lie in the kernel's image. A guard page is the worst that can be hit

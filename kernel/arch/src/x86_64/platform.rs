@@ -3,7 +3,7 @@
 use super::clock::{self, Reference};
 use super::features::Features;
 use super::kernel_space::Builder;
-use super::layout::{DIRECT, MEMORY_END, PAGE};
+use super::layout::{page_down, page_up, DIRECT, MEMORY_END, PAGE};
 use super::memory_map::{self, Over};
 use super::stop::StopRegisters;
 use super::{apic, descriptors, early, entry, fpu, lines, per_cpu, stop};
@@ -54,8 +54,7 @@ const DEBUG_OFF: u64 = 0x400;
 const PAT: u64 = 0x0007_0406_0007_0406;
 
 fn take(info: &mut BootInfo, start: u64, stop: u64) {
-    let (first, last) = (start / PAGE * PAGE, stop.div_ceil(PAGE).wrapping_mul(PAGE));
-    if memory_map::set(info, first, last, RegionKind::Taken, Over::Usable).is_err() {
+    if memory_map::set(info, page_down(start), page_up(stop), RegionKind::Taken, Over::Usable).is_err() {
         early::refuse("the memory map has too many ranges");
     }
 }

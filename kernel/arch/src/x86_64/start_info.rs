@@ -43,7 +43,8 @@ pub fn convert(read: Read, at: u64, info: &mut BootInfo) -> Result<(), BadStart>
     if u32_at(0)? != u64::from(MAGIC) {
         return Err(BadStart::NotStartInfo);
     }
-    let (version, modules, module_list, command_line, rsdp) = (u32_at(4)?, u32_at(12)?, u64_at(16)?, u64_at(24)?, u64_at(32)?);
+    let (version, modules, module_list, command_line, rsdp) =
+        (u32_at(4)?, u32_at(12)?, u64_at(16)?, u64_at(24)?, u64_at(32)?);
     if version == 0 {
         return Err(BadStart::NoMemoryMap);
     }
@@ -86,11 +87,14 @@ mod tests {
     /// Memory of 4 KiB: the structure at 0, the map at 0x100, the module at 0x200, the command line at 0x300.
     fn memory(version: u32) -> Vec<u8> {
         let mut bytes = vec![0u8; 4096];
-        let mut put = |at: usize, value: u64, length: usize| bytes[at..at + length].copy_from_slice(&value.to_le_bytes()[..length]);
+        let mut put = |at: usize, value: u64, length: usize| {
+            bytes[at..at + length].copy_from_slice(&value.to_le_bytes()[..length])
+        };
         put(0, MAGIC.into(), 4);
         put(4, version.into(), 4);
         put(12, 1, 4);
-        for (at, value) in [(16, 0x200), (24, 0x300), (32, 0xf_5a40), (40, 0x100), (0x200, 0x7e0_0000), (0x208, 12345)] {
+        for (at, value) in [(16, 0x200), (24, 0x300), (32, 0xf_5a40), (40, 0x100), (0x200, 0x7e0_0000), (0x208, 12345)]
+        {
             put(at, value, 8);
         }
         put(48, 2, 4);

@@ -9,7 +9,7 @@ use crate::kernel::Kernel;
 use crate::ipc::transfer::Outgoing;
 use crate::list::InProcess;
 use crate::machine::Machine;
-use crate::object::{Header, Object, Process, Quota, Reply, ReplyState, Thread};
+use crate::object::{Header, Object, Process, Quota, Reply, ReplyState, Thread, ThreadState};
 use crate::sched::donation::Donating;
 use abi::message::{Extras, Received};
 use abi::{Error, Handle, Kind, Result, Rights};
@@ -110,11 +110,13 @@ impl<M: Machine> Kernel<M> {
         caller
     }
 
-    /// Parts a caller from its call: it lends the receiver its priority no more. Answers the receiver.
+    /// Parts a caller from its call: it lends the receiver its priority no more, and is in no state but on its way to
+    /// be ready. Answers the receiver, whose priority is to be brought in line.
     fn call_detach(&self, id: Id<Reply>) -> Link<Thread> {
         let reply = &self.replies[id];
         if let Some(caller) = reply.caller.replace(None) {
             self.threads[caller].reply.set(None);
+            self.threads[caller].state.set(ThreadState::Inactive);
         }
         self.donor_remove(id)
     }

@@ -24,12 +24,18 @@ pub struct Irq {
     owners: [Field<Link<Interrupt>>; INTERRUPTS],
     /// Interrupts of devices since boot.
     pub count: Field<u64>,
+    /// Pages of registers that the kernel keeps for itself; 0: the place is free.
+    kept: [Field<u64>; range::KEPT],
 }
 
 impl Irq {
     /// Nobody gets any.
     pub fn new() -> Irq {
-        Irq { owners: core::array::from_fn(|_| Field::new(None)), count: Field::new(0) }
+        Irq {
+            owners: core::array::from_fn(|_| Field::new(None)),
+            count: Field::new(0),
+            kept: core::array::from_fn(|_| Field::new(0)),
+        }
     }
 }
 
@@ -73,7 +79,8 @@ impl<M: Machine> Kernel<M> {
     /// An interrupt for a line, masked until it is bound; without references. Errors: `Exists` (somebody has the
     /// line), `NotFound` (there is no such line), `OutOfMemory` (no id is left, or no frame), `OutOfQuota`.
     pub fn interrupt_line(&self, quota: Id<Quota>, line: u32, level: bool, low: bool) -> Result<Id<Interrupt>> {
-        let taken = |owner: &Field<Link<Interrupt>>| owner.get().is_some_and(|id| self.interrupts[id].line.get() == line);
+        let taken =
+            |owner: &Field<Link<Interrupt>>| owner.get().is_some_and(|id| self.interrupts[id].line.get() == line);
         if line == NO_LINE {
             return Err(Error::NotFound);
         }

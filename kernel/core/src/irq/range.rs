@@ -15,6 +15,8 @@ use abi::{Error, Kind, Result};
 pub const PORTS: u32 = 1 << 16;
 /// Pages of physical address space (52 bits of address; SDM 3A, 4.1.4).
 pub const PHYSICAL_PAGES: u64 = 1 << 40;
+/// Pages of registers that the kernel can keep for itself: interrupt controllers, timers.
+pub const KEPT: usize = 16;
 
 impl Object for IoPorts {
     const CAP_KIND: Kind = Kind::IoPorts;
@@ -50,6 +52,23 @@ impl IoPorts {
 }
 
 impl<M: Machine> Kernel<M> {
+    /// Keeps a page of registers for the kernel: nobody maps it from now on. `false`: there is no place to note it.
+    pub fn device_page_keep(&self, page: u64) -> bool {
+        let place = self.irq.kept.iter().find(|place| place.get() == 0 || place.get() == page);
+        place.is_some_and(|place| {
+            place.set(page);
+            true
+        })
+    }
+
+    /// Whether user code may have these physical pages mapped: no memory that the kernel looks after, no registers of
+    /// its own.
+    pub fn device_pages_are_free(&self, first: u64, pages: u64) -> bool {
+        let end = first.saturating_add(pages);
+        let kept = |place: &crate::field::Field<u64>| (first.max(1)..end).contains(&place.get());
+        !self.frames.touches_ram(first, pages) && !self.irq.kept.iter().any(kept)
+    }
+
     /// A range of ports, without references. Errors: `BadArgument` (empty, or past the last port), `OutOfQuota`, `OutOfMemory`.
     pub fn ports_new(&self, quota: Id<Quota>, first: u32, count: u32) -> Result<Id<IoPorts>> {
         if count == 0 || first.checked_add(count).is_none_or(|end| end > PORTS) {

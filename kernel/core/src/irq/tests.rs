@@ -116,7 +116,9 @@ fn a_port_is_reached_only_inside_the_range() {
     assert_eq!(uart.check(0x3f8, 1), Ok(0x3f8));
     assert_eq!(uart.check(0x3ff, 1), Ok(0x3ff));
     assert_eq!(uart.check(0x3fc, 4), Ok(0x3fc));
-    for (port, width) in [(0x3f7, 1), (0x400, 1), (0x3ff, 2), (0x3fd, 4), (0x3f8, 3), (0x3f8, 0), (0x103f8, 1), (u64::MAX, 1)] {
+    for (port, width) in
+        [(0x3f7, 1), (0x400, 1), (0x3ff, 2), (0x3fd, 4), (0x3f8, 3), (0x3f8, 0), (0x103f8, 1), (u64::MAX, 1)]
+    {
         assert_eq!(uart.check(port, width), Err(Error::BadArgument), "{port:#x} {width}");
     }
     assert_eq!(kernel.ports[all].check(0xffff, 2), Err(Error::BadArgument));
@@ -134,7 +136,14 @@ fn registers_are_narrowed_by_whole_pages() {
     let derive = |of, start, length| kernel.derive_range(quota, Kind::DeviceMemory, of, start, length);
     let bar = derive(all.raw(), 0xfe00_0000, 0x4000).unwrap();
     assert!(derive(bar, 0xfe00_3000, 0x1000).is_ok());
-    for (start, length) in [(0xfdff_f000, 0x2000), (0xfe00_3000, 0x2000), (0xfe00_0001, 0x1000), (0xfe00_0000, 0x800), (0xfe00_0000, 0), (u64::MAX - 0xfff, 0x1000)] {
+    for (start, length) in [
+        (0xfdff_f000, 0x2000),
+        (0xfe00_3000, 0x2000),
+        (0xfe00_0001, 0x1000),
+        (0xfe00_0000, 0x800),
+        (0xfe00_0000, 0),
+        (u64::MAX - 0xfff, 0x1000),
+    ] {
         assert_eq!(derive(bar, start, length), Err(Error::BadArgument), "{start:#x} {length:#x}");
     }
     assert!(kernel.device_memory_new(quota, PHYSICAL_PAGES, 1).is_err());

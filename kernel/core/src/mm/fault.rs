@@ -99,7 +99,13 @@ impl<M: Machine> Kernel<M> {
 
     /// The large page around a page, where the mapping and what it leads to (a run that begins at physical page
     /// `base`) are so aligned and reach so far.
-    fn fault_large(&self, root: FrameNumber, mapping: &Mapping, page: VirtAddr, base: u64) -> Option<(VirtAddr, Translation)> {
+    fn fault_large(
+        &self,
+        root: FrameNumber,
+        mapping: &Mapping,
+        page: VirtAddr,
+        base: u64,
+    ) -> Option<(VirtAddr, Translation)> {
         let block = page.0 & !LARGE_PAGE_SIZE.wrapping_sub(1);
         if block < mapping.start() || block.saturating_add(LARGE_PAGE_SIZE) > mapping.end() {
             return None;

@@ -8,11 +8,11 @@
 use crate::address::FrameNumber;
 use crate::arena::ArenaKind;
 use crate::field::Field;
+use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::mm::early::Early;
 use crate::object::{FrameInfo, Quota};
-use crate::id::Id;
 use abi::boot::{Region, RegionKind, REGIONS};
 use abi::{Error, Result};
 
@@ -270,22 +270,32 @@ fn gather(regions: &[Region], ram: &mut [FrameRange]) -> usize {
 impl<M: Machine> Kernel<M> {
     /// A zeroed frame with one holder, charged to an account. Errors: `OutOfQuota`, `OutOfMemory`.
     pub fn frame_allocate(&self, quota: Id<Quota>) -> Result<FrameNumber> {
-        self.frame_run(quota, 1, false)
+        self.charge(quota, 1)?;
+        let Some(frame) = self.frames.take() else {
+            self.uncharge(quota, 1);
+            return Err(Error::OutOfMemory);
+        };
+        self.frame_own(frame, quota);
+        Ok(frame)
+    }
+
+    /// Zeroes a frame that was just taken, and has an account pay for it.
+    fn frame_own(&self, frame: FrameNumber, quota: Id<Quota>) {
+        self.machine.zero_frame(frame);
+        self.frames.entry(frame.0).quota.set(Some(quota));
+        self.retain(quota);
     }
 
     /// Zeroed frames in a row, one holder each, charged to an account. Errors: `OutOfQuota`, `OutOfMemory`
     /// (no such run is free).
     pub fn frame_run(&self, quota: Id<Quota>, pages: u32, below_4g: bool) -> Result<FrameNumber> {
         self.charge(quota, u64::from(pages))?;
-        let first = if pages == 1 && !below_4g { self.frames.take() } else { self.frames.take_run(pages, below_4g) };
-        let Some(first) = first else {
+        let Some(first) = self.frames.take_run(pages, below_4g) else {
             self.uncharge(quota, u64::from(pages));
             return Err(Error::OutOfMemory);
         };
         for frame in first.0..first.0.saturating_add(pages) {
-            self.machine.zero_frame(FrameNumber(frame));
-            self.frames.entry(frame).quota.set(Some(quota));
-            self.retain(quota);
+            self.frame_own(FrameNumber(frame), quota);
         }
         Ok(first)
     }
@@ -305,11 +315,6 @@ impl<M: Machine> Kernel<M> {
                 self.release(quota);
             }
         }
-    }
-
-    /// [`Kernel::frame_release`]. The frame itself knows whom it is charged to.
-    pub fn frame_free(&self, _quota: Id<Quota>, frame: FrameNumber) {
-        self.frame_release(frame);
     }
 }
 

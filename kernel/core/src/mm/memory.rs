@@ -67,7 +67,9 @@ impl<M: Machine> Kernel<M> {
         memory.flags.set(flags.bits());
         if flags.contains(MemoryFlags::CONTIGUOUS) {
             let pages = u32::try_from(length_pages).map_err(|_| Error::OutOfMemory);
-            match pages.and_then(|pages| Ok((pages, self.frame_run(quota, pages, flags.contains(MemoryFlags::BELOW_4G))?))) {
+            match pages
+                .and_then(|pages| Ok((pages, self.frame_run(quota, pages, flags.contains(MemoryFlags::BELOW_4G))?)))
+            {
                 Ok((pages, first)) => {
                     memory.first.set(first);
                     memory.resident.set(pages);
@@ -87,7 +89,9 @@ impl<M: Machine> Kernel<M> {
     /// Makes an object over frames that came with the boot: they are neither charged nor ever freed.
     /// Errors: `BadArgument`, `OutOfQuota` (the object itself), `OutOfMemory`.
     pub fn memory_foreign(&self, quota: Id<Quota>, first: FrameNumber, pages: u32) -> Result<Id<Memory>> {
-        let fits = first.add(pages).is_some_and(|end| first.0 > 0 && pages > 0 && self.frame_info(FrameNumber(end.0.saturating_sub(1))).is_some());
+        let fits = first.add(pages).is_some_and(|end| {
+            first.0 > 0 && pages > 0 && self.frame_info(FrameNumber(end.0.saturating_sub(1))).is_some()
+        });
         if !fits || !self.frames.touches_ram(u64::from(first.0), u64::from(pages)) {
             return Err(Error::BadArgument);
         }
@@ -131,16 +135,17 @@ impl<M: Machine> Kernel<M> {
     /// The frame of a page, brought in if it isn't there. Errors: `BadArgument` (no such page), `OutOfQuota`,
     /// `OutOfMemory`.
     pub fn memory_bring(&self, id: Id<Memory>, page: u64) -> Result<FrameNumber> {
-        if let Some(frame) = self.memory_frame(id, page) {
-            return Ok(frame);
-        }
         let memory = &self.memories[id];
-        if page >= memory.length_pages.get() || memory.is_run() {
+        if page >= memory.length_pages.get() {
             return Err(Error::BadArgument);
         }
-        let quota = memory.header.quota.get().expect("invariant: an object has an account");
         let mut at = memory.first.get();
-        if at.0 == 0 {
+        if memory.is_run() {
+            return at.add(page as u32).ok_or(Error::BadArgument);
+        }
+        let quota = memory.header.quota.get().expect("invariant: an object has an account");
+        let mut fresh = at.0 == 0;
+        if fresh {
             at = self.frame_allocate(quota)?;
             memory.first.set(at);
         }
@@ -148,12 +153,15 @@ impl<M: Machine> Kernel<M> {
         for height in (1..=memory.levels.get()).rev() {
             let entry = self.table_entry(at, index(page, height));
             at = FrameNumber(entry.load(Relaxed) as u32);
-            if at.0 == 0 {
+            fresh = at.0 == 0;
+            if fresh {
                 at = self.frame_allocate(quota)?;
                 entry.store(u64::from(at.0), Relaxed);
             }
         }
-        memory.resident.update(|n| n.saturating_add(1));
+        if fresh {
+            memory.resident.update(|n| n.saturating_add(1));
+        }
         Ok(at)
     }
 
@@ -245,8 +253,7 @@ impl<M: Machine> Kernel<M> {
             let start = mapping.offset_pages.get();
             let apart = start >= end || start.saturating_add(mapping.length_pages.get()) <= first;
             looked = looked.saturating_add(1);
-            looked > ALIASES
-                || (Some(other) != except && !apart && mapping.protection.get() & against.bits() != 0)
+            looked > ALIASES || (Some(other) != except && !apart && mapping.protection.get() & against.bits() != 0)
         })
     }
 }

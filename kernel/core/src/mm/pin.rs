@@ -17,7 +17,7 @@ use abi::{Error, Kind, Result};
 use core::sync::atomic::Ordering::Relaxed;
 
 /// The most pages in a pin of a lease, or of memory that is not one run.
-pub const PIN_PAGES: u64 = 511;
+pub const PIN_PAGES: u64 = 256;
 /// In the first word of the list of frames held: a device may write them.
 const WRITTEN: u64 = 1 << 32;
 

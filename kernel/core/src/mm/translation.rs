@@ -12,7 +12,7 @@ use abi::memory::{Protection, LARGE_PAGE_SIZE, PAGE_SIZE};
 use abi::{Error, Result};
 
 /// Translations taken out in one step.
-pub(crate) const STEP: usize = 64;
+pub(crate) const STEP: usize = 32;
 /// Empty tables passed over in one step.
 const EMPTY: usize = 16;
 

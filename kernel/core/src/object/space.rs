@@ -1,6 +1,6 @@
 //! Address spaces and the mappings in them.
 
-use super::{Header, Lease, ListLinks, Memory, Process, TreeLinks};
+use super::{Header, Lease, ListLinks, Memory, TreeLinks};
 use crate::address::FrameNumber;
 use crate::field::Field;
 use crate::{field_enum, fields};
@@ -32,8 +32,6 @@ pub struct Space {
     pub mappings: Field<u32>,
     /// How many they are.
     pub mapping_count: Field<u32>,
-    /// The process that runs in it.
-    pub process: Field<Link<Process>>,
     /// Where the search for room begins when a mapping's address is left to the kernel; 0 stands for the lowest.
     pub next_free: Field<u64>,
     /// The next one that the reaper ends.

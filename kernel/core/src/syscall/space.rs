@@ -26,7 +26,7 @@ fn limit(rights: Rights) -> Protection {
 impl<M: Machine> Kernel<M> {
     /// Maps whole pages of a Memory or DeviceMemory. Errors: `BadHandle`, `WrongKind` (of the second handle); `BadArgument` (not
     /// whole pages, outside the object, writable and executable); `BadAddress` (not in the user half); `NoRight` (more than the
-    /// capability allows, or registers that are RAM); `Exists`; `Busy` (another mapping of these pages is executable, or
+    /// capability allows, or registers that are RAM or the kernel's own); `Exists`; `Busy` (another mapping of these pages is executable, or
     /// writable); `Closed`; `OutOfQuota`; `OutOfMemory`.
     pub fn space_map(&self, cx: &Context) -> Result<Answer> {
         let (word, address, offset, length) = (cx.arg(1), cx.arg(2), cx.arg(3), cx.arg(4));
@@ -54,7 +54,7 @@ impl<M: Machine> Kernel<M> {
                 return Err(Error::BadArgument);
             }
             let physical = range.first_page.get().saturating_add(first);
-            if self.frames.touches_ram(physical, pages) {
+            if !self.device_pages_are_free(physical, pages) {
                 return Err(Error::NoRight);
             }
             limit.remove(Protection::EXECUTE);

@@ -67,6 +67,10 @@ impl Paging {
         self.roots.keys().copied().map(FrameNumber).collect()
     }
 
+    pub(super) fn tables(&self) -> Vec<FrameNumber> {
+        self.roots.values().flat_map(|root| root.tables.values().copied()).collect()
+    }
+
     pub(super) fn translations(&self, root: FrameNumber) -> Vec<(u64, Translation)> {
         self.root(root).pages.iter().map(|(a, t)| (*a, *t)).collect()
     }

@@ -2,7 +2,7 @@
 //!
 //! The interrupt controllers (MADT), a timer to calibrate against (HPET, the PM timer of the FADT), and
 //! how to stop (FADT, and `_S5_` from the DSDT). All else of ACPI is read in user mode. The crate
-//! `acpi` is not used here: `docs/decisions/0012-acpi-in-the-kernel.md`.
+//! `acpi` is not used here: `docs/decisions/0009-acpi-in-the-kernel.md`.
 //!
 //! Nothing read is trusted further than it reaches: every table has its length checked against
 //! [`table::LARGEST`] and its checksum verified; a table that fails is as good as absent, and says so.
@@ -64,7 +64,7 @@ pub fn read(read: Read, rsdp: u64) -> Result<Tables, NoTables> {
 
     let mut tables = Tables { root: root.range().0, range: root.range(), ..Tables::default() };
     let mut found = false;
-    let entries = (root.length().saturating_sub(table::HEADER) / width).min(TABLES);
+    let entries = root.length().saturating_sub(table::HEADER).checked_div(width).unwrap_or(0).min(TABLES);
     for i in 0..entries {
         let Some(address) = root.number(table::HEADER.saturating_add(i.saturating_mul(width)), width) else { break };
         let Some(table) = Table::open(read, address) else {

@@ -80,7 +80,10 @@ fn everything_the_kernel_needs_is_found() {
     assert_eq!((tables.controllers.processors, tables.controllers.has_8259), (2, true));
     assert_eq!((tables.hpet, tables.sleep_type), (Some(0xfed0_0000), Some((0, 0))));
     let fixed = tables.fixed;
-    assert_eq!((fixed.pm1a_control, fixed.pm1b_control, fixed.pm_timer, fixed.pm_timer_is_wide), (0x604, 0, 0x608, true));
+    assert_eq!(
+        (fixed.pm1a_control, fixed.pm1b_control, fixed.pm_timer, fixed.pm_timer_is_wide),
+        (0x604, 0, 0x608, true)
+    );
     assert_eq!((fixed.enable, fixed.reset), (Some((0xb2, 2)), Some((0xcf9, 0x0f))));
     assert_eq!((tables.range.0, tables.range.1 > 0x6024), (0x2000, true));
 }

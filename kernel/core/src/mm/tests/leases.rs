@@ -1,6 +1,8 @@
 //! What a server can and can't do with memory that was lent.
 
-use super::{check_frames, end, end_lease, kernel, lease, map, memory, process, touch, translated, unmap, PAGE, R, RW, RX, X};
+use super::{
+    check_frames, end, end_lease, kernel, lease, map, memory, process, touch, translated, unmap, PAGE, R, RW, RX, X,
+};
 use crate::address::VirtAddr;
 use crate::mm::fault::Access::{Read, Write};
 use crate::mm::lease::MAP_PAGES;
@@ -34,7 +36,9 @@ fn three_unaligned_bytes_across_a_page_border_and_not_one_more() {
     assert_eq!(copy(3, 0, false), (0, Ok(())));
     for write in [false, true] {
         let far = u64::MAX;
-        for (offset, length) in [(0, 4), (3, 1), (2, 2), (far, 1), (far, 3), (0, PAGE), (far - PAGE + 1, 3), (4, 0), (1, far)] {
+        for (offset, length) in
+            [(0, 4), (3, 1), (2, 2), (far, 1), (far, 3), (0, PAGE), (far - PAGE + 1, 3), (4, 0), (1, far)]
+        {
             assert_eq!(copy(offset, length, write), (0, Err(Error::LeaseRange)), "{offset:#x} {length:#x}");
         }
     }
@@ -55,7 +59,8 @@ fn only_what_was_lent_for_it_can_be_done() {
     let ((_, lender), (_, space)) = (process(&kernel), process(&kernel));
     let at = map(&kernel, lender, memory(&kernel, 4, MemoryFlags::empty()), RW);
     let own = map(&kernel, space, memory(&kernel, 4, MemoryFlags::empty()), RW);
-    let (read, write) = (lease(&kernel, lender, at, 4 * PAGE, READ), lease(&kernel, lender, at, 4 * PAGE, LeaseAccess::WRITE));
+    let (read, write) =
+        (lease(&kernel, lender, at, 4 * PAGE, READ), lease(&kernel, lender, at, 4 * PAGE, LeaseAccess::WRITE));
     assert_eq!(kernel.lease_copy(read, 0, space, own, 8, true), (0, Err(Error::LeaseAccess)));
     assert_eq!(kernel.lease_copy(write, 0, space, own, 8, false), (0, Err(Error::LeaseAccess)));
     assert_eq!(kernel.lease_copy(write, 0, space, own, 8, true), (8, Ok(())));
@@ -96,7 +101,10 @@ fn a_mapped_lease_is_the_lenders_own_frames_until_the_reply() {
     kernel.lease_end_pages(l);
     for n in 0..15 {
         assert_eq!(translated(&kernel, space, mapped + n * PAGE), None);
-        assert!(!kernel.machine.is_stale(kernel.space_root(space), VirtAddr(mapped + n * PAGE)), "flushed before the reply");
+        assert!(
+            !kernel.machine.is_stale(kernel.space_root(space), VirtAddr(mapped + n * PAGE)),
+            "flushed before the reply"
+        );
         assert_eq!(kernel.resolve_fault(space, mapped + n * PAGE, Read), Err(Error::BadAddress));
         let frame = kernel.memory_frame(m, n + 1).unwrap();
         assert_eq!(kernel.frame_info(frame).unwrap().references.get(), 1);
@@ -122,7 +130,10 @@ fn a_lease_over_several_objects_maps_as_one_range() {
     let mapped = kernel.lease_enter(l, 0, 6 * PAGE, space, 0, R).unwrap();
     for n in 0..6 {
         let t = translated(&kernel, space, mapped + n * PAGE).unwrap();
-        assert_eq!(Some(t), translated(&kernel, lender, base + n * PAGE).map(|o| crate::machine::Translation { protection: R, ..o }));
+        assert_eq!(
+            Some(t),
+            translated(&kernel, lender, base + n * PAGE).map(|o| crate::machine::Translation { protection: R, ..o })
+        );
     }
     end_lease(&kernel, l);
     // A hole in it is the lender's fault, and nothing of the map is left.

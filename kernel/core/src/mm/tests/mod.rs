@@ -64,7 +64,13 @@ pub(super) fn translated(kernel: &TestKernel, space: Id<Space>, address: u64) ->
 }
 
 /// A lease as a call would have made it: ours until `end_lease`.
-pub(super) fn lease(kernel: &TestKernel, space: Id<Space>, address: u64, length: u64, access: LeaseAccess) -> Id<Lease> {
+pub(super) fn lease(
+    kernel: &TestKernel,
+    space: Id<Space>,
+    address: u64,
+    length: u64,
+    access: LeaseAccess,
+) -> Id<Lease> {
     let id = kernel.allocate::<Lease>(kernel.root_quota()).unwrap();
     let lease = &kernel.leases[id];
     kernel.retain(space);

@@ -128,7 +128,7 @@ impl World {
     fn range(&self, s: &Step) -> UserRange {
         // Half of the time where something is.
         let at = match self.model[s.space].keys().nth(s.at as usize % (self.model[s.space].len() + 1)) {
-            Some(&at) if s.offset % 2 == 0 => at,
+            Some(&at) if s.offset.is_multiple_of(2) => at,
             _ => WINDOW + s.at * PAGE,
         };
         UserRange::pages(at, s.pages * PAGE).unwrap()
@@ -204,7 +204,12 @@ impl World {
 
     fn check(&self) {
         for (model, (_, space)) in self.model.iter().zip(self.spaces) {
-            for (at, t) in self.kernel.machine.translations(self.kernel.space_root(space)) {
+            let root = self.kernel.space_root(space);
+            for page in 0..WINDOW_PAGES + 64 {
+                let at = VirtAddr(WINDOW + page * PAGE);
+                assert!(!self.kernel.machine.is_stale(root, at), "{at:?} may still be in a TLB");
+            }
+            for (at, t) in self.kernel.machine.translations(root) {
                 for n in 0..if t.large { LARGE_PAGE_SIZE / PAGE } else { 1 } {
                     let at = at + n * PAGE;
                     let page = model.get(&at).unwrap_or_else(|| panic!("{at:#x} leads somewhere and is not mapped"));

@@ -1,0 +1,652 @@
+//! The reference: what the contract says about capabilities, messages and lives, in the plainest Rust.
+//!
+//! It knows nothing of arenas, trees or steps: objects are numbers, tables are maps, and an end happens at once.
+
+use abi::message::{Extras, Received};
+use abi::{Error, Kind, Rights};
+use std::collections::{BTreeMap, HashSet, VecDeque};
+
+/// A process of the model.
+pub type P = usize;
+/// An object of the model.
+pub type O = usize;
+/// A capability of the model.
+pub type C = usize;
+
+/// What a caller lent: a range of its data area.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    pub lender: P,
+    pub offset: u64,
+    pub length: u64,
+    pub access: u32,
+    pub withdrawn: bool,
+    /// Where servers have parts of it mapped: process, address, offset in the lease, length.
+    pub maps: Vec<(P, u64, u64, u64)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplyState {
+    Free,
+    Receiving,
+    Bound,
+    Cancelled,
+}
+
+#[derive(Debug)]
+pub enum What {
+    Plain,
+    Process(P),
+    Notification { bits: u64, waiters: VecDeque<P>, bound: Option<O> },
+    Endpoint(Endpoint),
+    Session { endpoint: O, badge: u64, senders: usize, ended: bool },
+    Reply(Reply),
+}
+
+#[derive(Debug, Default)]
+pub struct Endpoint {
+    pub closed: bool,
+    pub receivers: VecDeque<P>,
+    pub senders: VecDeque<P>,
+    pub ended: Vec<u64>,
+    pub told: Option<u64>,
+    pub last_badge: u64,
+    pub sessions: BTreeMap<u64, O>,
+    pub notification: Option<O>,
+}
+
+#[derive(Debug)]
+pub struct Reply {
+    pub state: ReplyState,
+    pub owner: Option<P>,
+    pub caller: Option<P>,
+    pub receiver: Option<P>,
+    pub lease: Option<Lease>,
+    pub end_error: Option<Error>,
+}
+
+#[derive(Debug)]
+pub struct Object {
+    pub kind: Kind,
+    /// Its object id in the kernel.
+    pub number: u64,
+    pub caps: usize,
+    pub what: What,
+}
+
+#[derive(Debug)]
+pub struct Cap {
+    pub holder: P,
+    pub handle: u32,
+    pub object: O,
+    pub rights: Rights,
+    pub parent: Option<C>,
+    /// The latest first.
+    pub children: VecDeque<C>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Message {
+    pub session: O,
+    pub tag: u64,
+    pub words: [u64; 6],
+    pub caps: Vec<(u32, Rights)>,
+    pub lease: Option<Lease>,
+    pub wants_reply: bool,
+    pub deadline: u64,
+}
+
+#[derive(Debug)]
+pub enum Wait {
+    Ready,
+    Sending(Message),
+    Awaiting { reply: O, deadline: u64 },
+    Receiving { endpoint: O, reply: O, deadline: u64 },
+    Waiting { on: O, deadline: u64 },
+    Sleeping { deadline: u64 },
+    /// It has no thread: not yet, or no more.
+    None,
+}
+
+/// What a thread finds in its registers when it runs again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expect {
+    pub status: Result<(), Error>,
+    /// rdi, rsi, rdx, r8, where the contract says something.
+    pub values: [Option<u64>; 4],
+    pub words: Option<[u64; 6]>,
+    /// Length and access of the first lease, in its IPC buffer.
+    pub lease: Option<(u64, u64)>,
+}
+
+impl Expect {
+    pub fn status(status: Result<(), Error>) -> Expect {
+        Expect { status, values: [None; 4], words: None, lease: None }
+    }
+}
+
+/// A capability that arrived with a message: its handle is read from the receiver's IPC buffer afterwards.
+#[derive(Debug)]
+pub struct Arrival {
+    pub to: P,
+    pub index: usize,
+    pub from: Option<(C, Rights)>,
+}
+
+#[derive(Debug)]
+pub struct Process {
+    pub object: O,
+    pub account: u64,
+    pub alive: bool,
+    pub wait: Wait,
+    pub table: BTreeMap<u16, C>,
+    /// Every handle it was ever given.
+    pub issued: HashSet<u32>,
+    pub closed: Vec<u32>,
+    pub data: Vec<u8>,
+    pub expect: Option<Expect>,
+}
+
+#[derive(Debug, Default)]
+pub struct Model {
+    pub processes: Vec<Process>,
+    pub objects: Vec<Object>,
+    pub caps: Vec<Option<Cap>>,
+    pub arrivals: Vec<Arrival>,
+    /// Mappings that have to be gone by the end of the operation: process and address.
+    pub unmapped: Vec<(P, u64)>,
+    dying: Vec<P>,
+    closing: Vec<O>,
+}
+
+impl Model {
+    pub fn cap(&self, c: C) -> &Cap {
+        self.caps[c].as_ref().expect("a live capability")
+    }
+    fn cap_mut(&mut self, c: C) -> &mut Cap {
+        self.caps[c].as_mut().expect("a live capability")
+    }
+    pub fn object(&mut self, kind: Kind, number: u64, what: What) -> O {
+        self.objects.push(Object { kind, number, caps: 0, what });
+        self.objects.len() - 1
+    }
+    pub fn endpoint(&mut self, o: O) -> &mut Endpoint {
+        match &mut self.objects[o].what {
+            What::Endpoint(e) => e,
+            other => panic!("{other:?} is no endpoint"),
+        }
+    }
+    pub fn reply(&mut self, o: O) -> &mut Reply {
+        match &mut self.objects[o].what {
+            What::Reply(r) => r,
+            other => panic!("{other:?} is no reply"),
+        }
+    }
+    fn session(&mut self, o: O) -> (O, u64) {
+        match self.objects[o].what {
+            What::Session { endpoint, badge, .. } => (endpoint, badge),
+            ref other => panic!("{other:?} is no session"),
+        }
+    }
+
+    /// What a look-up has to answer.
+    pub fn look(&self, p: P, word: u64, kind: Kind, rights: Rights) -> Result<C, Error> {
+        let c = self.look_any(p, word)?;
+        let cap = self.cap(c);
+        if self.objects[cap.object].kind != kind {
+            return Err(Error::WrongKind);
+        }
+        if !cap.rights.contains(rights) {
+            return Err(Error::NoRight);
+        }
+        Ok(c)
+    }
+    pub fn look_any(&self, p: P, word: u64) -> Result<C, Error> {
+        let handle = u32::try_from(word).map_err(|_| Error::BadHandle)?;
+        let c = *self.processes[p].table.get(&(handle as u16)).ok_or(Error::BadHandle)?;
+        if self.cap(c).handle != handle {
+            return Err(Error::BadHandle);
+        }
+        Ok(c)
+    }
+
+    /// A capability that the kernel says it has put in.
+    pub fn add(&mut self, p: P, handle: u64, object: O, rights: Rights, parent: Option<C>) -> C {
+        let handle = u32::try_from(handle).expect("a handle has 32 bits");
+        assert!(handle & 0xffff != 0 && handle >> 16 != 0 && handle >> 16 != 0xffff, "{handle:#x} is a handle");
+        assert!(self.processes[p].issued.insert(handle), "{handle:#x} was a handle of process {p} before");
+        let c = self.caps.len();
+        self.caps.push(Some(Cap { holder: p, handle, object, rights, parent, children: VecDeque::new() }));
+        assert_eq!(self.processes[p].table.insert(handle as u16, c), None, "{handle:#x} is in use");
+        if let Some(parent) = parent {
+            self.cap_mut(parent).children.push_front(c);
+        }
+        self.objects[object].caps += 1;
+        c
+    }
+
+    /// Closing: children go to the parent.
+    pub fn close(&mut self, c: C) {
+        let parent = self.cap(c).parent;
+        while let Some(child) = self.cap_mut(c).children.pop_front() {
+            self.cap_mut(child).parent = parent;
+            if let Some(parent) = parent {
+                self.cap_mut(parent).children.push_front(child);
+            }
+        }
+        self.remove(c);
+    }
+
+    /// Revoking: every descendant goes. (In the kernel's order: it shows in the order in which ends are told.)
+    pub fn revoke(&mut self, c: C) {
+        while let Some(child) = self.cap(c).children.front().copied() {
+            for _ in 0..8 {
+                let Some(below) = self.cap_mut(child).children.pop_front() else { break };
+                self.cap_mut(below).parent = Some(c);
+                self.cap_mut(c).children.push_front(below);
+            }
+            if self.cap(child).children.is_empty() {
+                self.remove(child);
+            }
+        }
+    }
+
+    fn remove(&mut self, c: C) {
+        let cap = self.caps[c].take().expect("a live capability");
+        assert!(cap.children.is_empty());
+        if let Some(parent) = cap.parent {
+            self.cap_mut(parent).children.retain(|x| *x != c);
+        }
+        self.processes[cap.holder].table.remove(&(cap.handle as u16));
+        self.processes[cap.holder].closed.push(cap.handle);
+        self.objects[cap.object].caps -= 1;
+        if self.objects[cap.object].caps == 0 {
+            self.unnamed(cap.object);
+        }
+    }
+
+    /// No capability names an object any more.
+    fn unnamed(&mut self, o: O) {
+        match &mut self.objects[o].what {
+            What::Plain => {}
+            What::Process(p) => {
+                let p = *p;
+                if self.processes[p].alive && matches!(self.processes[p].wait, Wait::None) {
+                    self.kill(p);
+                }
+            }
+            What::Notification { .. } => self.notification_release(o),
+            What::Endpoint(endpoint) => {
+                endpoint.closed = true;
+                endpoint.told = None;
+                if let Some(n) = endpoint.notification.take() {
+                    if let What::Notification { bound, .. } = &mut self.objects[n].what {
+                        *bound = None;
+                    }
+                    self.notification_release(n);
+                }
+                self.closing.push(o);
+            }
+            What::Session { .. } => self.session_release(o),
+            What::Reply(reply) => match reply.state {
+                ReplyState::Free => {}
+                ReplyState::Receiving => {
+                    let p = reply.receiver.expect("someone receives");
+                    self.receiver_remove(p);
+                    self.wake(p, Expect::status(Err(Error::Closed)));
+                }
+                ReplyState::Bound | ReplyState::Cancelled => self.abandon(o, Error::Closed),
+            },
+        }
+    }
+
+    fn notification_release(&mut self, o: O) {
+        let is_named = self.objects[o].caps != 0;
+        let What::Notification { waiters, bound, .. } = &mut self.objects[o].what else { return };
+        if is_named || bound.is_some() {
+            return;
+        }
+        for p in std::mem::take(waiters) {
+            self.wake(p, Expect::status(Err(Error::Closed)));
+        }
+    }
+
+    /// A capability or a sender less: a session that has none ends.
+    fn session_release(&mut self, o: O) {
+        let caps = self.objects[o].caps;
+        let What::Session { endpoint, badge, senders, ended } = &mut self.objects[o].what else { return };
+        if caps != 0 || *senders != 0 || *ended {
+            return;
+        }
+        *ended = true;
+        let (endpoint, badge) = (*endpoint, *badge);
+        let e = self.endpoint(endpoint);
+        if e.closed {
+            return;
+        }
+        e.ended.push(badge);
+        if e.told.is_none() {
+            e.told = Some(badge);
+        }
+        self.events(endpoint);
+    }
+
+    fn sender_release(&mut self, o: O) {
+        if let What::Session { senders, .. } = &mut self.objects[o].what {
+            *senders -= 1;
+        }
+        self.session_release(o);
+    }
+
+    /// A thread runs again.
+    pub fn wake(&mut self, p: P, expect: Expect) {
+        self.processes[p].wait = Wait::Ready;
+        self.processes[p].expect = Some(expect);
+    }
+
+    fn receiver_remove(&mut self, p: P) {
+        let Wait::Receiving { endpoint, reply, .. } = self.processes[p].wait else { panic!("it receives") };
+        self.endpoint(endpoint).receivers.retain(|x| *x != p);
+        self.reply_freed(reply);
+    }
+
+    fn reply_freed(&mut self, o: O) {
+        let reply = self.reply(o);
+        reply.state = ReplyState::Free;
+        (reply.receiver, reply.caller, reply.end_error) = (None, None, None);
+    }
+
+    /// Bits, or an end of a session, for a receiver, if there are any.
+    fn event_take(&mut self, endpoint: O, to: P) -> bool {
+        let e = self.endpoint(endpoint);
+        let (told, notification, first) = (e.told, e.notification, e.ended.first().copied());
+        if let Some(n) = notification {
+            let What::Notification { bits, .. } = &mut self.objects[n].what else { panic!("a notification") };
+            let bits = std::mem::take(bits);
+            if bits != 0 {
+                self.endpoint(endpoint).told = first;
+                self.event_wake(to, 0, Received::Notification, bits);
+                return true;
+            }
+        }
+        let Some(badge) = told else { return false };
+        let e = self.endpoint(endpoint);
+        let at = e.ended.iter().position(|b| *b == badge).expect("what is told has ended");
+        e.told = e.ended.get(at + 1).copied();
+        self.event_wake(to, badge, Received::SessionEnded, 0);
+        true
+    }
+
+    fn event_wake(&mut self, to: P, badge: u64, what: Received, word: u64) {
+        let values = [Some(badge), Some(0), Some(Extras::received(0, 0, what).0), Some(0)];
+        self.wake(to, Expect { status: Ok(()), values, words: Some([word, 0, 0, 0, 0, 0]), lease: None });
+    }
+
+    fn events(&mut self, endpoint: O) {
+        let Some(to) = self.endpoint(endpoint).receivers.front().copied() else { return };
+        let Wait::Receiving { reply, .. } = self.processes[to].wait else { panic!("it receives") };
+        if self.event_take(endpoint, to) {
+            self.endpoint(endpoint).receivers.pop_front();
+            self.reply_freed(reply);
+        }
+    }
+
+    pub fn signal(&mut self, o: O, more: u64) {
+        let What::Notification { bits, waiters, bound } = &mut self.objects[o].what else { panic!("a notification") };
+        *bits |= more;
+        if *bits == 0 {
+            return;
+        }
+        if let Some(p) = waiters.pop_front() {
+            let values = [Some(std::mem::take(bits)), None, None, None];
+            self.wake(p, Expect { values, ..Expect::status(Ok(())) });
+        } else if let Some(endpoint) = *bound {
+            self.events(endpoint);
+        }
+    }
+
+    pub fn bind_notification(&mut self, n: O, endpoint: O) {
+        if self.endpoint(endpoint).notification == Some(n) {
+            return;
+        }
+        let What::Notification { bound, .. } = &mut self.objects[n].what else { panic!("a notification") };
+        if let Some(elsewhere) = bound.replace(endpoint) {
+            self.endpoint(elsewhere).notification = None;
+        }
+        if let Some(before) = self.endpoint(endpoint).notification.replace(n) {
+            if let What::Notification { bound, .. } = &mut self.objects[before].what {
+                *bound = None;
+            }
+            self.notification_release(before);
+        }
+        self.signal(n, 0);
+    }
+
+    /// What the capabilities of a message turn into when it is handed over.
+    fn carry(&mut self, from: P, caps: &[(u32, Rights)], to: P) -> usize {
+        for (index, (handle, mask)) in caps.iter().enumerate() {
+            let found = self.look_any(from, u64::from(*handle)).ok();
+            let found = found.filter(|c| self.cap(*c).rights.contains(Rights::TRANSFER));
+            let from = found.map(|c| (c, self.cap(c).rights & *mask));
+            self.arrivals.push(Arrival { to, index, from });
+        }
+        caps.len()
+    }
+
+    fn deliver(&mut self, from: P, message: Message, to: P, reply: Option<O>) {
+        let (endpoint, badge) = self.session(message.session);
+        let caps = self.carry(from, &message.caps, to);
+        let what = if reply.is_some() { Received::Call } else { Received::Send };
+        let lease = message.lease.as_ref().map(|l| (l.length, u64::from(l.access)));
+        let extras = Extras::received(caps, usize::from(lease.is_some()), what).0;
+        let values = [Some(badge), Some(message.tag), Some(extras), Some(self.processes[from].account)];
+        self.wake(to, Expect { status: Ok(()), values, words: Some(message.words), lease });
+        if let Some(o) = reply {
+            let reply = self.reply(o);
+            reply.state = ReplyState::Bound;
+            (reply.caller, reply.receiver, reply.lease) = (Some(from), Some(to), message.lease);
+            self.processes[from].wait = Wait::Awaiting { reply: o, deadline: message.deadline };
+        }
+        let e = self.endpoint(endpoint);
+        e.told = e.ended.first().copied();
+    }
+
+    /// `call` and `send`, after all checks.
+    pub fn send(&mut self, p: P, message: Message) {
+        let (endpoint, _) = self.session(message.session);
+        let Some(to) = self.endpoint(endpoint).receivers.pop_front() else {
+            if let What::Session { senders, .. } = &mut self.objects[message.session].what {
+                *senders += 1;
+            }
+            self.endpoint(endpoint).senders.push_back(p);
+            self.processes[p].wait = Wait::Sending(message);
+            return;
+        };
+        let Wait::Receiving { reply, .. } = self.processes[to].wait else { panic!("it receives") };
+        if message.wants_reply {
+            self.deliver(p, message, to, Some(reply));
+        } else {
+            self.deliver(p, message, to, None);
+            self.reply_freed(reply);
+            self.wake(p, Expect::status(Ok(())));
+        }
+    }
+
+    /// `recv`, after all checks.
+    pub fn receive(&mut self, p: P, endpoint: O, reply: O, deadline: u64) {
+        self.reply(reply).owner = Some(p);
+        if self.event_take(endpoint, p) {
+            return;
+        }
+        let Some(from) = self.endpoint(endpoint).senders.pop_front() else {
+            let r = self.reply(reply);
+            (r.state, r.receiver) = (ReplyState::Receiving, Some(p));
+            self.endpoint(endpoint).receivers.push_back(p);
+            self.processes[p].wait = Wait::Receiving { endpoint, reply, deadline };
+            return;
+        };
+        let wait = std::mem::replace(&mut self.processes[from].wait, Wait::Ready);
+        let Wait::Sending(message) = wait else { panic!("it sends") };
+        let session = message.session;
+        let wants_reply = message.wants_reply;
+        self.deliver(from, message, p, wants_reply.then_some(reply));
+        if !wants_reply {
+            self.wake(from, Expect::status(Ok(())));
+        }
+        self.sender_release(session);
+    }
+
+    fn lease_over(&mut self, o: O) {
+        if let Some(lease) = self.reply(o).lease.take() {
+            self.unmapped.extend(lease.maps.iter().map(|m| (m.0, m.1)));
+        }
+    }
+
+    /// `reply`, after all checks, if a call is bound.
+    pub fn answer(&mut self, p: P, o: O, tag: u64, words: [u64; 6], caps: &[(u32, Rights)]) {
+        if self.reply(o).state == ReplyState::Free {
+            return;
+        }
+        self.lease_over(o);
+        if let Some(caller) = self.reply(o).caller {
+            let caps = self.carry(p, caps, caller);
+            let values = [Some(0), Some(tag), Some(Extras::received(caps, 0, Received::Call).0), None];
+            self.wake(caller, Expect { status: Ok(()), values, words: Some(words), lease: None });
+        }
+        self.reply_freed(o);
+    }
+
+    /// Nobody will answer a call any more.
+    fn abandon(&mut self, o: O, error: Error) {
+        let reply = self.reply(o);
+        if !matches!(reply.state, ReplyState::Bound | ReplyState::Cancelled) {
+            return;
+        }
+        let (caller, error) = (reply.caller, reply.end_error.unwrap_or(error));
+        self.lease_over(o);
+        self.reply_freed(o);
+        if let Some(caller) = caller {
+            self.wake(caller, Expect::status(Err(error)));
+        }
+    }
+
+    /// The caller will not hear the answer: what it lent for copying is taken back.
+    fn withdraw(&mut self, o: O) {
+        if let Some(lease) = &mut self.reply(o).lease {
+            lease.withdrawn = true;
+        }
+    }
+
+    /// A process ends.
+    pub fn kill(&mut self, p: P) {
+        if std::mem::replace(&mut self.processes[p].alive, false) {
+            self.dying.push(p);
+        }
+    }
+
+    fn stop(&mut self, p: P) {
+        match std::mem::replace(&mut self.processes[p].wait, Wait::None) {
+            Wait::Sending(message) => {
+                let (endpoint, _) = self.session(message.session);
+                self.endpoint(endpoint).senders.retain(|x| *x != p);
+                self.sender_release(message.session);
+            }
+            Wait::Awaiting { reply, .. } => {
+                self.withdraw(reply);
+                let reply = self.reply(reply);
+                (reply.state, reply.caller) = (ReplyState::Cancelled, None);
+            }
+            Wait::Receiving { endpoint, reply, .. } => {
+                self.endpoint(endpoint).receivers.retain(|x| *x != p);
+                self.reply_freed(reply);
+            }
+            Wait::Waiting { on, .. } => {
+                if let What::Notification { waiters, .. } = &mut self.objects[on].what {
+                    waiters.retain(|x| *x != p);
+                }
+            }
+            Wait::Ready | Wait::Sleeping { .. } | Wait::None => {}
+        }
+        self.processes[p].expect = None;
+    }
+
+    /// All that follows from what has happened, as the reaper does it.
+    pub fn settle(&mut self) {
+        loop {
+            if let Some(p) = self.dying.pop() {
+                self.stop(p);
+                for o in 0..self.objects.len() {
+                    if matches!(&self.objects[o].what, What::Reply(r) if r.owner == Some(p)) {
+                        self.reply(o).owner = None;
+                        self.abandon(o, Error::Restarted);
+                    }
+                }
+                while let Some((_, c)) = self.processes[p].table.first_key_value() {
+                    self.close(*c);
+                }
+            } else if let Some(o) = self.closing.pop() {
+                let e = self.endpoint(o);
+                let (receivers, senders) = (std::mem::take(&mut e.receivers), std::mem::take(&mut e.senders));
+                e.ended.clear();
+                for p in receivers {
+                    let Wait::Receiving { reply, .. } = self.processes[p].wait else { panic!("it receives") };
+                    self.reply_freed(reply);
+                    self.wake(p, Expect::status(Err(Error::Closed)));
+                }
+                for p in senders {
+                    let wait = std::mem::replace(&mut self.processes[p].wait, Wait::Ready);
+                    let Wait::Sending(message) = wait else { panic!("it sends") };
+                    self.wake(p, Expect::status(Err(Error::Closed)));
+                    self.sender_release(message.session);
+                }
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// Time passes.
+    pub fn time(&mut self, now: u64) {
+        let mut due: Vec<(u64, P)> = Vec::new();
+        for (p, process) in self.processes.iter().enumerate() {
+            let deadline = match &process.wait {
+                Wait::Sending(message) => message.deadline,
+                Wait::Awaiting { deadline, .. }
+                | Wait::Receiving { deadline, .. }
+                | Wait::Waiting { deadline, .. }
+                | Wait::Sleeping { deadline } => *deadline,
+                Wait::Ready | Wait::None => 0,
+            };
+            if deadline != 0 && deadline <= now {
+                due.push((deadline, p));
+            }
+        }
+        due.sort();
+        for (_, p) in due {
+            self.expire(p);
+        }
+    }
+
+    fn expire(&mut self, p: P) {
+        match &mut self.processes[p].wait {
+            Wait::Sleeping { .. } => return self.wake(p, Expect::status(Ok(()))),
+            Wait::Awaiting { reply, deadline } => {
+                *deadline = 0;
+                let o = *reply;
+                self.withdraw(o);
+                let reply = self.reply(o);
+                if reply.lease.as_ref().is_some_and(|l| !l.maps.is_empty()) {
+                    // It holds frames: the call goes on until its server answers or ends.
+                    reply.end_error.get_or_insert(Error::TimedOut);
+                    return;
+                }
+                (reply.state, reply.caller) = (ReplyState::Cancelled, None);
+                self.processes[p].wait = Wait::Ready;
+            }
+            // A thread that is woken by an earlier one's end waits no more.
+            Wait::Ready | Wait::None => return,
+            _ => self.stop(p),
+        }
+        self.wake(p, Expect::status(Err(Error::TimedOut)));
+    }
+}
