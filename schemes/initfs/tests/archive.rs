@@ -26,8 +26,12 @@ fn archive(files: &[(&str, u32, &[u8])]) -> Vec<u8> {
 
 fn sample() -> &'static [u8] {
     let big = vec![9; 10_000];
-    let files: [(&str, u32, &[u8]); 4] =
-        [("bin/init", EXECUTABLE, b"ELF"), ("bin/sh", EXECUTABLE, &big), ("etc/init/a.toml", 0, b"x = 1"), ("top", 0, b"")];
+    let files: [(&str, u32, &[u8]); 4] = [
+        ("bin/init", EXECUTABLE, b"ELF"),
+        ("bin/sh", EXECUTABLE, &big),
+        ("etc/init/a.toml", 0, b"x = 1"),
+        ("top", 0, b""),
+    ];
     archive(&files).leak()
 }
 

@@ -14,7 +14,7 @@ fn run() -> u64 {
     let pages = calls::quota_info(Handle::SELF_QUOTA).map_or(DEFAULT_PAGES, |(limit, _, _)| limit);
     // The rest is for the program, its sessions, and the heap's own waste.
     let limit = pages.saturating_mul(PAGE_SIZE) / 4 * 3;
-    scheme::server::serve(memfs::MemFs::new(limit, scheme::time::now_ns))
+    scheme::server::serve(memfs::MemFs::new(limit, scheme::time::wall_ns))
 }
 
 scheme::entry!(run);

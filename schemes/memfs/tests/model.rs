@@ -107,8 +107,7 @@ impl Model {
             _ => {}
         }
         let prefix = format!("{old}/");
-        let keys: Vec<String> =
-            self.0.keys().filter(|key| *key == old || key.starts_with(&prefix)).cloned().collect();
+        let keys: Vec<String> = self.0.keys().filter(|key| *key == old || key.starts_with(&prefix)).cloned().collect();
         for key in keys {
             let node = self.0.remove(&key).unwrap();
             self.0.insert(format!("{new}{}", &key[old.len()..]), node);
@@ -162,7 +161,10 @@ fn apply(root: &File<Client<MemFs>>, model: &mut Model, step: Step) {
                 Ok(Some(_)) if directory => Err(Error::NotDirectory),
                 Ok(None) if !directory => Err(Error::IsDirectory),
                 Ok(None) if !model.is_empty(&path) => Err(Error::NotEmpty),
-                Ok(_) => Ok(drop(model.0.remove(&path))),
+                Ok(_) => {
+                    model.0.remove(&path);
+                    Ok(())
+                }
             };
             assert_eq!(root.unlink(&path, directory), expected);
         }
@@ -179,7 +181,10 @@ fn apply(root: &File<Client<MemFs>>, model: &mut Model, step: Step) {
                 Ok(None) => {
                     let prefix = format!("{path}/");
                     let below = model.0.iter().filter_map(|(key, node)| Some((key.strip_prefix(&prefix)?, node)));
-                    Ok(below.filter(|(name, _)| !name.contains('/')).map(|(name, node)| (name, node.is_none())).collect())
+                    Ok(below
+                        .filter(|(name, _)| !name.contains('/'))
+                        .map(|(name, node)| (name, node.is_none()))
+                        .collect())
                 }
             };
             let found = found.map(|entries| {

@@ -4,15 +4,20 @@
 //! that dies at a chosen instant and comes back with its keepsake. [`Client`] is a [`Connection`], so a test uses
 //! the same [`File`] as a program does. Not compiled for the machine itself.
 
+mod client;
+mod kernel;
+
+pub use client::Client;
+pub use kernel::HostStore;
+
 use crate::client::File;
-use crate::dispatch::{may_wake, Dispatcher, Endpoint, Reply, Request, Turn};
+use crate::dispatch::{may_wake, Dispatcher, Reply, Request, Turn};
 use crate::lease::Lease;
-use crate::message::{Caps, Connection, Incoming, Lend, Outgoing};
 use crate::scheme::Scheme;
-use crate::store::Store;
 use abi::{Error, Handle, Result};
+use kernel::HostEndpoint;
 use std::boxed::Box;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::rc::Rc;
@@ -24,108 +29,6 @@ struct Crash;
 /// Ends the server at this very point, as a kill would: for use inside a scheme or its device under test.
 pub fn crash() -> ! {
     resume_unwind(Box::new(Crash))
-}
-
-/// A keepsake on the host, which can end its server after a number of bytes written.
-#[derive(Clone, Debug, Default)]
-pub struct HostStore {
-    bytes: Rc<RefCell<Vec<u8>>>,
-    fuse: Rc<Cell<Option<usize>>>,
-}
-
-impl HostStore {
-    /// So many zero bytes.
-    pub fn new(size: usize) -> HostStore {
-        HostStore { bytes: Rc::new(RefCell::new(std::vec![0; size])), fuse: Rc::default() }
-    }
-
-    /// The server dies when it has written this many more bytes (at the next write with 0).
-    pub fn crash_after(&self, bytes: Option<usize>) {
-        self.fuse.set(bytes);
-    }
-
-    /// Whether the fuse is still set.
-    pub fn is_armed(&self) -> bool {
-        self.fuse.get().is_some()
-    }
-}
-
-impl Store for HostStore {
-    fn size(&self) -> usize {
-        self.bytes.borrow().len()
-    }
-    fn read(&self, offset: usize, out: &mut [u8]) -> Result<()> {
-        self.bytes.borrow().read(offset, out)
-    }
-    fn write(&mut self, offset: usize, data: &[u8]) -> Result<()> {
-        let Some(left) = self.fuse.get() else {
-            return self.bytes.borrow_mut().write(offset, data);
-        };
-        let part = data.get(..left).unwrap_or(data);
-        self.bytes.borrow_mut().write(offset, part)?;
-        if part.len() < data.len() || left == 0 {
-            self.fuse.set(None);
-            crash();
-        }
-        self.fuse.set(Some(left.saturating_sub(part.len())));
-        Ok(())
-    }
-}
-
-/// The kernel's truth: sessions of one endpoint.
-#[derive(Debug, Default)]
-struct HostEndpoint {
-    /// By badge: handles alive.
-    sessions: BTreeMap<u64, u32>,
-    last_badge: u64,
-    handles: BTreeMap<u32, u64>,
-    last_handle: u32,
-    time: u64,
-    closed: Vec<Handle>,
-    /// Made by the server and not handed over yet: they end with it.
-    pending: Vec<Handle>,
-}
-
-impl HostEndpoint {
-    fn grab(&mut self, badge: u64) -> Handle {
-        self.last_handle = self.last_handle.saturating_add(1);
-        self.handles.insert(self.last_handle, badge);
-        *self.sessions.entry(badge).or_default() += 1;
-        Handle(self.last_handle)
-    }
-    fn release(&mut self, handle: Handle) -> Option<u64> {
-        let badge = self.handles.remove(&handle.0)?;
-        let count = self.sessions.get_mut(&badge)?;
-        *count = count.saturating_sub(1);
-        (*count == 0).then_some(badge)
-    }
-}
-
-impl Endpoint for HostEndpoint {
-    fn create(&mut self, badge: u64, _: u64) -> Result<Handle> {
-        if badge <= self.last_badge {
-            return Err(Error::BadArgument);
-        }
-        self.last_badge = badge;
-        let handle = self.grab(badge);
-        self.pending.push(handle);
-        Ok(handle)
-    }
-    fn acknowledge(&mut self, badge: u64) {
-        self.sessions.remove(&badge);
-    }
-    fn next(&mut self, after: u64) -> Result<(u64, bool)> {
-        let mut rest = self.sessions.range(after.saturating_add(1)..);
-        rest.next().map(|(badge, handles)| (*badge, *handles == 0)).ok_or(Error::NotFound)
-    }
-    fn close(&mut self, handle: Handle) {
-        self.closed.push(handle);
-    }
-    // Never goes back, over restarts neither.
-    fn now_ns(&mut self) -> u64 {
-        self.time = self.time.saturating_add(1_000_000);
-        self.time.saturating_add(1 << 40)
-    }
 }
 
 /// A call that waits for its answer.
@@ -203,7 +106,7 @@ impl<S: Scheme + 'static> Harness<S> {
     /// A root session as a file: for servers of several names.
     pub fn root_with_badge(&self, badge: u64) -> File<Client<S>> {
         let handle = self.0.borrow_mut().endpoint.grab(badge);
-        File::new(Client { harness: self.clone(), handle, badge, thread: Cell::new(1) })
+        File::new(Client::new(self.clone(), handle, badge))
     }
 
     /// Looks into the scheme.
@@ -257,7 +160,8 @@ impl<S: Scheme + 'static> Harness<S> {
         let mut inner = self.0.borrow_mut();
         inner.number = inner.number.saturating_add(1);
         let number = inner.number;
-        let request = Request { badge: file.connection().badge, account: 1, tag, words, ..Request::default() };
+        let badge = file.connection().badge();
+        let request = Request { badge, account: 1, tag, words, ..Request::default() };
         inner.held.push(Held { number, request, buffer: std::vec![0; room], data: data.to_vec() });
         inner.retry();
         Waiting(number)
@@ -354,7 +258,6 @@ impl<S: Scheme> Inner<S> {
                 }
                 let turn = self.dispatch(&mut lent);
                 let (ticket, caps) = (lent.ticket, lent.caps);
-                drop(lent.leases);
                 (held.request.ticket, held.request.caps) = (ticket, caps);
                 let reply = match turn {
                     Ok(Turn::Parked) => {
@@ -395,100 +298,4 @@ impl<S: Scheme> Inner<S> {
             self.retry();
         }
     }
-}
-
-/// One client's session to a scheme in a harness.
-pub struct Client<S: Scheme + 'static> {
-    harness: Harness<S>,
-    handle: Handle,
-    badge: u64,
-    thread: Cell<u64>,
-}
-
-impl<S: Scheme + 'static> Client<S> {
-    /// From now on calls come from this thread.
-    pub fn set_thread(&self, thread: u64) {
-        self.thread.set(thread);
-    }
-    /// The session's badge.
-    pub fn badge(&self) -> u64 {
-        self.badge
-    }
-    /// The harness.
-    pub fn harness(&self) -> &Harness<S> {
-        &self.harness
-    }
-}
-
-impl<S: Scheme + 'static> core::fmt::Debug for Client<S> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "Client(badge {})", self.badge)
-    }
-}
-
-impl<S: Scheme + 'static> Drop for Client<S> {
-    fn drop(&mut self) {
-        // A test that failed inside a call drops its clients while the harness is in use.
-        if let Ok(mut inner) = self.harness.0.try_borrow_mut() {
-            inner.close(self.handle);
-        }
-    }
-}
-
-impl<S: Scheme + 'static> Connection for Client<S> {
-    fn call(&self, out: &mut Outgoing<'_>) -> Result<Incoming> {
-        let mut inner = self.harness.0.borrow_mut();
-        let handles = core::array::from_fn(|i| out.caps.get(i).map_or(Handle::NONE, |cap| cap.handle));
-        let mut request = Request { badge: self.badge, account: 1, tag: out.tag, words: out.words, ..Request::default() };
-        request.caps = Caps::new(handles);
-        for (slot, lend) in request.leases.iter_mut().zip(&mut out.leases) {
-            *slot = match lend {
-                Lend::Read(data) => Lease::Data(data),
-                Lend::Write(buffer) => Lease::Buffer(buffer),
-                Lend::PassOn { .. } => return Err(Error::NotSupported),
-            };
-        }
-        let wakes = may_wake(request.tag);
-        match inner.dispatch(&mut request)? {
-            Turn::Answer(reply) => {
-                if wakes {
-                    inner.retry();
-                }
-                let mut handles = [Handle::NONE; 4];
-                for (slot, (cap, _)) in handles.iter_mut().zip(&reply.caps) {
-                    *slot = cap.handle;
-                }
-                Ok(Incoming { tag: reply.tag, words: reply.words, caps: Caps::new(handles) })
-            }
-            // Nobody else runs here who could end the wait: see `begin` for calls that do wait.
-            Turn::Parked => {
-                if let Some(dispatcher) = inner.dispatcher.as_mut() {
-                    dispatcher.cancelled(&request);
-                }
-                Err(Error::WouldBlock)
-            }
-        }
-    }
-
-    fn next_sequence(&self) -> u64 {
-        let mut inner = self.harness.0.borrow_mut();
-        inner.sequence = inner.sequence.saturating_add(1) & 0xffff_ffff;
-        (self.thread.get() << 32) | inner.sequence
-    }
-
-    fn adopt(&self, session: Handle) -> Result<Client<S>> {
-        let badge = self.harness.0.borrow().endpoint.handles.get(&session.0).copied().ok_or(Error::BadHandle)?;
-        let thread = Cell::new(self.thread.get());
-        Ok(Client { harness: self.harness.clone(), handle: session, badge, thread })
-    }
-
-    fn discard(&self, handle: Handle) {
-        self.harness.0.borrow_mut().close(handle);
-    }
-
-    fn touch(&self, _: &mut Lend<'_>) -> Result<()> {
-        Ok(())
-    }
-
-    fn pause(&self) {}
 }

@@ -241,8 +241,7 @@ impl<K: Store> Keepsake<K> {
         };
         let shape = progress | (u64::from(record.status) << 16) | (u64::from(record.operation) << 32);
         let [w0, w1] = record.words;
-        let body =
-            words_to_bytes(&[record.stamp, record.sequence, shape, record.start, w0, w1, record.position]);
+        let body = words_to_bytes(&[record.stamp, record.sequence, shape, record.start, w0, w1, record.position]);
         let at = Self::half_at(slot, place, target);
         self.store.write(at, &[0; 8])?;
         self.store.write(at.saturating_add(8), &body)?;

@@ -251,5 +251,4 @@ pub struct Control<'c, 'l> {
 }
 
 /// The rights with which a new session is handed to its opener.
-pub const SESSION_RIGHTS: Rights =
-    Rights::SEND.union(Rights::TRANSFER).union(Rights::DERIVE).union(Rights::INSPECT);
+pub const SESSION_RIGHTS: Rights = Rights::SEND.union(Rights::TRANSFER).union(Rights::DERIVE).union(Rights::INSPECT);

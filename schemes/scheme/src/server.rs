@@ -178,7 +178,6 @@ impl<S: Scheme> Server<S> {
         let mut request = request_of(arrival, reply);
         match self.dispatcher.call(&mut self.endpoint, &mut request) {
             Turn::Answer(answer) => {
-                drop(request);
                 let waiting = wakes && !self.parked.is_empty();
                 if answer.caps.is_empty() && !waiting {
                     return Ok((reply, Some(answer)));
@@ -202,7 +201,6 @@ impl<S: Scheme> Server<S> {
                     for handle in request.caps.drain() {
                         calls::close(handle);
                     }
-                    drop(request);
                     let tag = u64::from(Error::WouldBlock.number());
                     Ok((reply, Some(Reply { tag, ..Reply::default() })))
                 }
@@ -265,9 +263,8 @@ impl<S: Scheme> Server<S> {
                 match self.dispatcher.call(&mut self.endpoint, &mut parked.request) {
                     Turn::Parked => self.parked.push(parked),
                     Turn::Answer(answer) => {
-                        let Parked { reply, request } = parked;
-                        again |= may_wake(request.tag);
-                        drop(request);
+                        let reply = parked.reply;
+                        again |= may_wake(parked.request.tag);
                         let reply = self.answer(reply, &answer).map(|()| reply).or_else(|_| self.free(reply));
                         self.spare.extend(reply.ok());
                     }
@@ -291,8 +288,8 @@ impl<S: Scheme> Server<S> {
         for handle in parked.request.caps.drain() {
             calls::close(handle);
         }
-        drop(parked.request);
-        let _ = message::reply(parked.reply, &Answer { tag: u64::from(Error::Cancelled.number()), ..Answer::default() });
+        let _ =
+            message::reply(parked.reply, &Answer { tag: u64::from(Error::Cancelled.number()), ..Answer::default() });
         self.spare.push(parked.reply);
     }
 }

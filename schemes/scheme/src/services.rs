@@ -53,8 +53,11 @@ impl StartInstance {
         let mut lines = text.lines().map(ToString::to_string);
         let (Some(template), Some(instance)) = (lines.next(), lines.next()) else { return Err(Error::BadArgument) };
         let sessions: Vec<String> = lines.collect();
-        let plain = |s: &String| !s.is_empty() && s.len() <= 31 && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
-        if !plain(&template) || !plain(&instance) || sessions.len() > abi::message::CAPS || !sessions.iter().all(plain) {
+        let plain = |s: &String| {
+            !s.is_empty() && s.len() <= 31 && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
+        };
+        if !plain(&template) || !plain(&instance) || sessions.len() > abi::message::CAPS || !sessions.iter().all(plain)
+        {
             return Err(Error::BadArgument);
         }
         Ok(StartInstance { template, instance, sessions })

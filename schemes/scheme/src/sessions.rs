@@ -165,8 +165,7 @@ impl<K: Store> Sessions<K> {
             session.path = path;
             let id = session.id.unwrap_or(session.old_id);
             if let Some(slot) = session.slot {
-                let kept =
-                    Kept { badge, root: session.root, id, flags: session.flags, path: session.path.clone() };
+                let kept = Kept { badge, root: session.root, id, flags: session.flags, path: session.path.clone() };
                 session.slot = match self.keepsake.replace(slot, &kept, &session.records) {
                     Ok(slot) => Some(slot),
                     Err(_) => {

@@ -1,6 +1,7 @@
 //! Time: nanoseconds since boot.
 
 use crate::rt::calls;
+use spin::Once;
 
 /// Nanoseconds in a second.
 pub const SECOND: u64 = 1_000_000_000;
@@ -25,6 +26,7 @@ pub fn sleep_ns(length: u64) {
 /// Nanoseconds since 1970 (UTC): the spawner says in `BOOT_TIME` what time it was at boot, in seconds; without that,
 /// time begins with the boot.
 pub fn wall_ns() -> u64 {
-    let boot = crate::rt::start::variable("BOOT_TIME").and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
-    boot.saturating_mul(SECOND).saturating_add(now_ns())
+    static BOOT: Once<u64> = Once::new();
+    let boot = || crate::rt::start::variable("BOOT_TIME").and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+    BOOT.call_once(boot).saturating_mul(SECOND).saturating_add(now_ns())
 }

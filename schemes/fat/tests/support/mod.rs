@@ -61,7 +61,7 @@ impl Disk {
 
     fn range(&self, offset: u64, len: usize) -> Result<std::ops::Range<usize>> {
         let size = self.0.borrow().bytes.len() as u64;
-        if offset % 512 != 0 || len % 512 != 0 || offset + len as u64 > size {
+        if !offset.is_multiple_of(512) || !len.is_multiple_of(512) || offset + len as u64 > size {
             return Err(Error::BadArgument);
         }
         Ok(offset as usize..offset as usize + len)

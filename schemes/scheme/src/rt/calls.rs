@@ -175,7 +175,8 @@ fn memory_copy(call: Call, memory: Handle, offset: u64, address: u64, length: us
     let mut done = 0;
     while done < length {
         let at = done as u64;
-        let args = [memory.word(), offset.checked_add(at).ok_or(Error::BadArgument)?, address + at, length as u64 - at, 0, 0];
+        let args =
+            [memory.word(), offset.checked_add(at).ok_or(Error::BadArgument)?, address + at, length as u64 - at, 0, 0];
         // SAFETY: address and length are those of a slice that the caller borrows as the call needs it.
         let (status, [count, ..]) = unsafe { raw(call, args) };
         error::check(status)?;
@@ -212,7 +213,14 @@ pub fn process_grant(process: Handle, handle: Handle, rights: Rights) -> Result<
 
 /// Starts a thread of *another* process. Errors: `BadArgument` for one's own (that is
 /// [`thread::spawn`](super::thread::spawn)), the row's.
-pub fn thread_create(process: Handle, entry: u64, stack: u64, argument: u64, buffer: u64, priority: u64) -> Result<Handle> {
+pub fn thread_create(
+    process: Handle,
+    entry: u64,
+    stack: u64,
+    argument: u64,
+    buffer: u64,
+    priority: u64,
+) -> Result<Handle> {
     if process == Handle::SELF_PROCESS {
         return Err(Error::BadArgument);
     }
@@ -222,12 +230,13 @@ pub fn thread_create(process: Handle, entry: u64, stack: u64, argument: u64, buf
 
 /// Ends the calling process.
 pub fn exit(code: u64) -> ! {
+    #[cfg(target_os = "none")]
     loop {
         // SAFETY: no address; nothing of this process runs afterwards.
         let _ = unsafe { syscall::process_exit(code) };
-        #[cfg(not(target_os = "none"))]
-        std::process::exit(code as i32);
     }
+    #[cfg(not(target_os = "none"))]
+    std::process::exit(code as i32)
 }
 
 /// What the kernel tells of a process.

@@ -28,8 +28,13 @@ static HEAP: Shared = Shared(Mutex::new(Heap { pool: Tlsf::new(), end: layout::H
 impl Heap {
     /// Adds at least `length` bytes to the pool.
     fn grow(&mut self, length: usize) -> Option<()> {
-        // The pool needs room for its own headers and for alignment beside what is asked for.
-        let length = length.checked_add(PAGE_SIZE as usize)?.max(STEP).checked_next_multiple_of(PAGE_SIZE as usize)?;
+        // The pool looks for a block among those of the next greater size class, up to a sixteenth above what is asked
+        // for, and needs room for its own headers.
+        let length = length
+            .checked_add(length / 8)?
+            .checked_add(PAGE_SIZE as usize)?
+            .max(STEP)
+            .checked_next_multiple_of(PAGE_SIZE as usize)?;
         let pages = length as u64 / PAGE_SIZE;
         let memory = calls::memory_create(Handle::SELF_QUOTA, pages, MemoryFlags::empty()).ok()?;
         let access = u64::from((Protection::READ | Protection::WRITE).bits());

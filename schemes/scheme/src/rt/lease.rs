@@ -14,8 +14,7 @@ fn copy(call: Call, reply: Handle, index: u8, offset: usize, address: u64, lengt
     // The kernel copies at most 64 KiB a call, and stops early when an interrupt is pending.
     loop {
         let left = length - done;
-        let args =
-            [reply.word(), u64::from(index), (offset + done) as u64, address + done as u64, left as u64, 0];
+        let args = [reply.word(), u64::from(index), (offset + done) as u64, address + done as u64, left as u64, 0];
         // SAFETY: the callers pass the address and length of a slice they borrow as the call needs it.
         let (status, [count, ..]) = unsafe { syscall::raw(call, args) };
         done += usize::try_from(count).unwrap_or(usize::MAX).min(left);
@@ -140,8 +139,7 @@ impl Drop for Pin {
 /// Pins a part of a lease for the device of `domain`. Errors: `LeaseRange`, `LeaseAccess`, the kernel's.
 pub fn pin(reply: Handle, index: u8, offset: usize, length: usize, domain: Handle) -> Result<Pin> {
     // SAFETY: no address of ours is named.
-    let (pin, ranges) =
-        unsafe { syscall::lease_pin(reply, u64::from(index), offset as u64, length as u64, domain) }?;
+    let (pin, ranges) = unsafe { syscall::lease_pin(reply, u64::from(index), offset as u64, length as u64, domain) }?;
     Ok(Pin::new(pin, ranges))
 }
 

@@ -225,8 +225,7 @@ fn receive(call: Call, mut registers: Registers, mut words: [u64; WORDS]) -> Res
 /// Answers the call `reply` is bound to. Errors: `WrongState` when it is bound to none.
 pub fn reply(reply: Handle, answer: &Answer<'_>) -> Result<()> {
     let caps = put_caps(answer.caps.iter().copied());
-    let mut registers =
-        Registers { rdi: reply.word(), rsi: answer.tag, rdx: Extras::new(caps, 0, false).0, r8: 0 };
+    let mut registers = Registers { rdi: reply.word(), rsi: answer.tag, rdx: Extras::new(caps, 0, false).0, r8: 0 };
     let mut words = answer.words;
     // SAFETY: nothing is lent with an answer.
     let status = unsafe { raw(Call::Reply, &mut registers, &mut words) };

@@ -76,40 +76,90 @@ pub unsafe fn raw(call: Call, args: [u64; 6]) -> (u64, [u64; 3]) {
 }
 
 macro_rules! word_type {
-    (quota) => { Handle };
-    (endpoint) => { Handle };
-    (session) => { Handle };
-    (reply) => { Handle };
-    (notification) => { Handle };
-    (memory) => { Handle };
-    (space) => { Handle };
-    (process) => { Handle };
-    (thread) => { Handle };
-    (handle) => { Handle };
-    (namespace) => { Handle };
-    (domain) => { Handle };
-    (pin) => { Handle };
-    (interrupt) => { Handle };
-    (root) => { Handle };
-    (ports) => { Handle };
-    (system) => { Handle };
-    (log) => { Handle };
-    ($other:ident) => { u64 };
+    (quota) => {
+        Handle
+    };
+    (endpoint) => {
+        Handle
+    };
+    (session) => {
+        Handle
+    };
+    (reply) => {
+        Handle
+    };
+    (notification) => {
+        Handle
+    };
+    (memory) => {
+        Handle
+    };
+    (space) => {
+        Handle
+    };
+    (process) => {
+        Handle
+    };
+    (thread) => {
+        Handle
+    };
+    (handle) => {
+        Handle
+    };
+    (namespace) => {
+        Handle
+    };
+    (domain) => {
+        Handle
+    };
+    (pin) => {
+        Handle
+    };
+    (interrupt) => {
+        Handle
+    };
+    (root) => {
+        Handle
+    };
+    (ports) => {
+        Handle
+    };
+    (system) => {
+        Handle
+    };
+    (log) => {
+        Handle
+    };
+    ($other:ident) => {
+        u64
+    };
 }
 
 macro_rules! results {
-    () => { () };
-    ($a:ident) => { word_type!($a) };
-    ($a:ident, $b:ident) => { (word_type!($a), word_type!($b)) };
-    ($a:ident, $b:ident, $c:ident) => { (word_type!($a), word_type!($b), word_type!($c)) };
+    () => {
+        ()
+    };
+    ($a:ident) => {
+        word_type!($a)
+    };
+    ($a:ident, $b:ident) => {
+        (word_type!($a), word_type!($b))
+    };
+    ($a:ident, $b:ident, $c:ident) => {
+        (word_type!($a), word_type!($b), word_type!($c))
+    };
 }
 
 macro_rules! unpack {
     ($values:ident,) => {{
         let _ = $values;
     }};
-    ($values:ident, $a:ident) => { Word::from_word($values[0]) };
-    ($values:ident, $a:ident, $b:ident) => { (Word::from_word($values[0]), Word::from_word($values[1])) };
+    ($values:ident, $a:ident) => {
+        Word::from_word($values[0])
+    };
+    ($values:ident, $a:ident, $b:ident) => {
+        (Word::from_word($values[0]), Word::from_word($values[1]))
+    };
     ($values:ident, $a:ident, $b:ident, $c:ident) => {
         (Word::from_word($values[0]), Word::from_word($values[1]), Word::from_word($values[2]))
     };

@@ -1,0 +1,2 @@
+//! Names the linker script when built for the machine.
+include!("../../schemes/scheme/link.rs");

@@ -1,0 +1,20 @@
+# Tests: on the host, in the emulator, and the long ones.
+
+.PHONY: test test-host test-long fuzz
+
+# FILTER='fat' runs the emulator tests whose name holds it; MULT multiplies the long ones.
+FILTER ?=
+MULT ?= 1
+
+test: image ## host tests and emulator tests; ends with "N passed, N failed"
+	@CARGO=$(CARGO) mk/test.sh host system $(FILTER)
+
+test-host: build/toolchain.mk ## the tests that need no emulator
+	@CARGO=$(CARGO) mk/test.sh host
+
+test-long: image ## longer campaigns (MULT=n), and ci/fresh: both commands in a bare Debian 12
+	@CARGO=$(CARGO) MULT=$(MULT) mk/test.sh host long $(FILTER)
+	@ci/fresh
+
+fuzz: build/toolchain.mk ## what there is of fuzzing: the property tests, with T seconds and seed S
+	@CARGO=$(CARGO) mk/fuzz.sh "$(or $(T),60)" "$(or $(S),1)"
