@@ -209,8 +209,8 @@ impl Supervisor {
             Grant::AcpiTables { .. } => (root(InitHandle::AcpiTables), Rights::READ | Rights::INSPECT),
             Grant::DmaRoot { .. } => (root(InitHandle::DmaDomain), manage),
             Grant::Initfs { .. } => (root(InitHandle::Initfs), Rights::READ | Rights::EXECUTE | Rights::INSPECT),
-            Grant::LogReader { .. } => (root(InitHandle::Log), Rights::READ | Rights::INSPECT),
-            Grant::QuotaView { .. } => (root(InitHandle::Quota), Rights::INSPECT),
+            Grant::LogReader { .. } => (root(InitHandle::Log), Rights::READ | Rights::INSPECT | Rights::TRANSFER),
+            Grant::QuotaView { .. } => (root(InitHandle::Quota), Rights::INSPECT | Rights::TRANSFER),
         }))
     }
 
@@ -272,7 +272,8 @@ impl Supervisor {
         }
         let bits = ready_bits(index);
         command.variable("READY_BITS", &format!("{bits}"));
-        command.grant("log", root(InitHandle::Log), Rights::WRITE);
+        // What a program starts may write to the log too.
+        command.grant("log", root(InitHandle::Log), Rights::WRITE | Rights::TRANSFER);
         command.grant("ready", notification, Rights::SEND);
         if !service.endpoint.is_none() {
             command.grant("endpoint", service.endpoint, Rights::RECEIVE | Rights::MANAGE);
@@ -302,6 +303,7 @@ impl Supervisor {
             Err(error) => {
                 log::error!("service {name} ({path}) can't be started: {error}");
                 service.life.refused();
+                self.withdraw(&name);
             }
         }
     }
@@ -341,6 +343,7 @@ impl Supervisor {
 
     fn collect(&mut self) {
         let now = now_ns();
+        let mut over = Vec::new();
         for service in &mut self.services {
             let end = match service.process.as_ref().map(Process::status) {
                 None | Some(Ok(Status::Running)) => continue,
@@ -355,12 +358,32 @@ impl Supervisor {
             service.process = None;
             service.life.ended(&service.manifest, end, now);
             let state = service.life.state;
+            if matches!(state, State::Finished | State::Failed) {
+                over.push(service.manifest.name.clone());
+            }
             match state {
                 State::Finished => log::info!("service {} finished", service.manifest.name),
                 State::Failed => log::error!("service {} ended ({end:?}) and is given up", service.manifest.name),
                 _ => log::warn!("service {} ended ({end:?}), restart {}", service.manifest.name, service.life.restarts),
             }
         }
+        over.iter().for_each(|name| self.withdraw(name));
+    }
+
+    /// A service that is over for good serves nobody: its name goes from every namespace, and with the endpoint whoever
+    /// waits there is told.
+    fn withdraw(&mut self, name: &str) {
+        let Some(service) = self.services.iter_mut().find(|s| s.manifest.name == name) else { return };
+        let handles = [core::mem::take(&mut service.session), core::mem::take(&mut service.endpoint)];
+        let scheme = service.manifest.scheme.clone();
+        for scheme in scheme.iter() {
+            for other in self.services.iter().filter(|s| s.manifest.sees(scheme)) {
+                if let Err(error) = calls::namespace_bind(other.namespace, scheme, Handle::NONE) {
+                    log::debug!("{}: {error}", other.manifest.name);
+                }
+            }
+        }
+        handles.into_iter().for_each(calls::close);
     }
 
     /// Ends a service by its name, or a process by its id. Errors: `NotFound`, `PermissionDenied` (init itself).

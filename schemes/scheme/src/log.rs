@@ -70,7 +70,7 @@ impl log::Log for KernelLog {
             log::Level::Warn => "warning: ",
             _ => "",
         };
-        let _ = write!(line, "{}: {mark}{}", crate::rt::start::name(), record.args());
+        let _ = write!(line, "{mark}{}", record.args());
         raw(line.as_bytes());
     }
 
