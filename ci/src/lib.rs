@@ -1,3 +1,28 @@
-//! The emulator harness and the system tests.
-#![cfg_attr(not(test), no_std)]
+//! The emulator harness: boots the system, talks to it, and judges what it says.
+//!
+//! Lowest first: [`machine`] describes a machine and spells QEMU's command line; [`emulator`]
+//! runs it and never lets it outlive us ([`reaper`]); [`capture`] and [`qmp`] are its log and
+//! its controls; [`agent`] is the result channel on the second serial port; [`guest`] puts
+//! these together into "boot, run commands, power off". Above them: `mk-run`, `mk-qemu` and the
+//! runner of the system tests ([`runner`], [`suites`]). [`workspace`] reads the source tree for
+//! the rules that `tests/rules.rs` keeps.
 #![forbid(unsafe_code)]
+
+pub mod agent;
+pub mod capture;
+pub mod context;
+pub mod deadline;
+pub mod emulator;
+pub mod error;
+pub mod firmware;
+pub mod guest;
+pub mod input;
+pub mod machine;
+pub mod options;
+pub mod qmp;
+pub mod reaper;
+pub mod runner;
+pub mod screen;
+pub mod sector;
+pub mod suites;
+pub mod workspace;

@@ -1,3 +1,0 @@
-//! The test program.
-#![cfg_attr(not(test), no_std)]
-#![forbid(unsafe_code)]

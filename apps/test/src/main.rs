@@ -1,0 +1,91 @@
+//! Hostile programs and scenarios, many to one binary: see README.md.
+//!
+//! - [`tap`]: what a test answers, and how that is written
+//! - [`part`]: this program again, as another process
+//! - [`raw`]: faults on purpose, raw calls
+//! - one file a subject: [`die`], [`handles`], [`names`], [`messages`], [`leases`], [`mapped`], [`frames`], [`memory`],
+//!   [`process`], [`time`], [`registers`], [`revoke`], [`quota`], [`chaos`]
+#![cfg_attr(target_os = "none", no_std)]
+#![cfg_attr(target_os = "none", no_main)]
+#![deny(unsafe_code)]
+
+extern crate alloc;
+
+mod chaos;
+mod die;
+mod frames;
+mod handles;
+mod leases;
+mod mapped;
+mod memory;
+mod messages;
+mod names;
+mod part;
+mod process;
+mod quota;
+mod raw;
+mod registers;
+mod revoke;
+mod tap;
+mod time;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use scheme::rt::start;
+use tap::{Out, Test};
+
+scheme::entry!(run);
+
+/// All tests, in the order they are run.
+fn all() -> Vec<&'static Test> {
+    let subjects = [
+        time::TESTS,
+        handles::TESTS,
+        names::TESTS,
+        messages::TESTS,
+        memory::TESTS,
+        quota::TESTS,
+        process::TESTS,
+        registers::TESTS,
+        revoke::TESTS,
+        leases::TESTS,
+        mapped::TESTS,
+        frames::TESTS,
+        die::TESTS,
+        chaos::TESTS,
+    ];
+    subjects.into_iter().flatten().collect()
+}
+
+fn run() -> u64 {
+    let arguments: Vec<String> = start::arguments().into_iter().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let out = Out::new();
+    match words.as_slice() {
+        ["part", name, rest @ ..] => part::play(name, rest),
+        ["die"] => {
+            out.line(&die::WAYS.iter().map(|way| way.name).collect::<Vec<_>>().join(" "));
+            0
+        }
+        ["die", how] => die::die(how),
+        ["list"] => {
+            all().iter().for_each(|test| out.line(test.name));
+            0
+        }
+        [] => tap::run(&out, &all()),
+        names => {
+            let known = all();
+            let mut chosen = Vec::new();
+            for name in names {
+                match known.iter().find(|test| test.name == *name) {
+                    Some(test) => chosen.push(*test),
+                    None => {
+                        out.line(&alloc::format!("Bail out! there is no test '{name}'"));
+                        return 2;
+                    }
+                }
+            }
+            tap::run(&out, &chosen)
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Notifications, timers, deadlines.
+
+use crate::part::deadline;
+use crate::tap::{check, refused, same, works, Check, Test};
+use abi::{Error, Handle};
+use scheme::message::Outgoing;
+use scheme::notification::Notification;
+use scheme::rt::{calls, message, thread};
+use scheme::time::{after_ns, now_ns, MILLISECOND};
+
+/// The tests.
+pub const TESTS: &[Test] = &[
+    Test { name: "bits-add-up-until-they-are-taken", run: bits },
+    Test { name: "timers-fire-once-and-can-be-changed", run: timers },
+    Test { name: "deadlines-end-every-wait", run: deadlines },
+    Test { name: "a-waiting-thread-is-woken", run: woken },
+];
+
+fn bits() -> Check {
+    let notification = works("a notification", Notification::new())?;
+    for bit in [1, 4, 4, 1 << 63] {
+        works("signalling", notification.signal(bit))?;
+    }
+    same("the bits", works("waiting", notification.wait())?, 5 | 1 << 63)?;
+    refused("nothing more", notification.wait_until(after_ns(MILLISECOND)), Error::TimedOut)
+}
+
+fn timers() -> Check {
+    let notification = works("a notification", Notification::new())?;
+    let start = now_ns();
+    works("a timer", notification.timer(2, start + 20 * MILLISECOND))?;
+    same("its bit", works("waiting", notification.wait_until(deadline()))?, 2)?;
+    check(now_ns() >= start + 20 * MILLISECOND, "a timer came early")?;
+    refused("once only", notification.wait_until(after_ns(5 * MILLISECOND)), Error::TimedOut)?;
+    // A new one replaces it, 0 takes it back, one in the past comes at once.
+    works("a far timer", notification.timer(1, after_ns(1000 * MILLISECOND)))?;
+    works("a near one", notification.timer(8, after_ns(5 * MILLISECOND)))?;
+    same("the near one's", works("waiting", notification.wait_until(deadline()))?, 8)?;
+    works("another", notification.timer(1, after_ns(10 * MILLISECOND)))?;
+    works("taking it back", notification.timer(1, 0))?;
+    refused("nothing comes", notification.wait_until(after_ns(30 * MILLISECOND)), Error::TimedOut)?;
+    works("one in the past", notification.timer(16, 1))?;
+    same("comes at once", works("waiting", notification.wait_until(deadline()))?, 16)
+}
+
+fn deadlines() -> Check {
+    let endpoint = works("an endpoint", calls::endpoint_create(Handle::SELF_QUOTA))?;
+    let session = works("a session", calls::session_create(endpoint, 1, 0))?;
+    let reply = works("a reply", calls::reply_create(Handle::SELF_QUOTA))?;
+    let until = after_ns(10 * MILLISECOND);
+    let mut request = Outgoing { deadline_ns: until, ..Outgoing::default() };
+    refused("a call that nobody takes", message::call(session, &mut request), Error::TimedOut)?;
+    check(now_ns() >= until, "the call ended early")?;
+    let mut request = Outgoing { deadline_ns: after_ns(10 * MILLISECOND), ..Outgoing::default() };
+    refused("a message that nobody takes", message::send(session, &mut request), Error::TimedOut)?;
+    refused("a receive", message::recv(endpoint, reply, after_ns(10 * MILLISECOND)), Error::TimedOut)?;
+    let until = after_ns(15 * MILLISECOND);
+    works("sleeping", calls::sleep(until))?;
+    check(now_ns() >= until, "sleep ended early")?;
+    let mut late = Outgoing { deadline_ns: 1, ..Outgoing::default() };
+    refused("a deadline in the past", message::call(session, &mut late), Error::TimedOut)?;
+    [endpoint, session, reply].into_iter().for_each(calls::close);
+    Ok(())
+}
+
+fn woken() -> Check {
+    let notification = works("a notification", Notification::new())?;
+    let handle = notification.handle();
+    let waiter = works("a thread", thread::spawn(128, move || calls::wait(handle, deadline())))?;
+    // It waits now, or will: either way the bit reaches it.
+    works("yielding", calls::thread_yield())?;
+    works("signalling", notification.signal(32))?;
+    let got = works("its end", waiter.join(deadline()))?;
+    same("what it saw", works("its wait", got)?, 32)
+}

@@ -1,0 +1,29 @@
+//! The system tests, by what they look at; [`all`] is what `ci-tests` runs.
+//!
+//! - [`boot`]: the image through firmware, to the prompt on serial line and screen
+//! - [`contract`]: `mk/run`'s promises, with the real system inside
+//! - [`files`]: FAT volumes read and written inside, judged by the host's tools
+//! - [`corrupt`]: broken disks, which cost nobody but themselves
+//! - [`hostile`]: what the programs in the image try against the system
+
+pub mod boot;
+pub mod contract;
+pub mod corrupt;
+pub mod files;
+pub mod hostile;
+pub mod volume;
+
+use crate::runner::Unit;
+
+/// The shell's prompt, as it stands on the console.
+pub const PROMPT: &str = "limitless:/$ ";
+
+/// Every system test. Long ones first: the short ones then fill the gaps at the end.
+pub fn all() -> Vec<Unit> {
+    let mut units = files::units();
+    units.extend(boot::units());
+    units.extend(hostile::units());
+    units.extend(corrupt::units());
+    units.extend(contract::units());
+    units
+}
