@@ -21,7 +21,9 @@ BARE_OPTIONS := --release $(BUILD_STD)
 .PHONY: kernel programs loader host-tools run-parts
 
 kernel: build/toolchain.mk
-	$(BARE_CARGO) build $(BARE_OPTIONS) --target $(BARE_TARGET) -p kernel
+	@# As one unit, for the length of its paths: it is small.
+	CARGO_PROFILE_RELEASE_LTO=true CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 \
+		$(BARE_CARGO) build $(BARE_OPTIONS) --target $(BARE_TARGET) -p kernel
 	@# The firmware reads it slowly: what boots goes without debug information.
 	@strip --strip-debug -o build/kernel.stripped.elf $(BARE_BIN)/kernel
 

@@ -109,6 +109,14 @@ impl<T: ArenaItem> Arena<T> {
     }
 }
 
+impl<T: ArenaItem> Arena<T> {
+    /// The item, for as long as the kernel lives: for what is read while the kernel itself is borrowed exclusively.
+    #[inline(always)]
+    pub fn at(&self, id: Id<T>) -> &'static T {
+        self.items.get(id.index()).expect("invariant: ids stay inside their arena")
+    }
+}
+
 impl<T: ArenaItem> core::ops::Index<Id<T>> for Arena<T> {
     type Output = T;
     #[inline(always)]

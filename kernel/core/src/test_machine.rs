@@ -120,7 +120,7 @@ impl<const FAULT: u8> TestMachine<FAULT> {
 }
 
 impl<const FAULT: u8> Machine for TestMachine<FAULT> {
-    const PROCESSES: usize = 64;
+    const PROCESSES: usize = 128;
     const TABLE_ENTRIES: usize = 1024;
     const OBJECTS: usize = 2048;
     const INTERRUPTS: usize = 32;

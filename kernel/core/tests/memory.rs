@@ -1,5 +1,7 @@
 //! Memory, leases, pins and devices through kernel calls, one rule a test.
 
+#[allow(dead_code, reason = "the kit is for all tests of messages; this file uses its part")]
+#[path = "ipc/kit.rs"]
 mod kit;
 
 use abi::call::Call;

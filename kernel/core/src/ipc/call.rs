@@ -5,13 +5,12 @@
 //! counterpart.
 
 use crate::id::Id;
+use crate::ipc::transfer::{words_copy, Allowed};
 use crate::kernel::Kernel;
-use crate::list::Queue;
 use crate::machine::Machine;
 use crate::object::{Reply, ReplyState, Session, Thread, ThreadState};
-use crate::sched::donation::{urgency_key, Donating};
+use crate::sched::donation::{donors_set_one, urgency_key, Donating};
 use crate::syscall::{Answer, Context};
-use crate::ipc::transfer::Allowed;
 use abi::message::Extras;
 use abi::{Error, Result};
 
@@ -29,7 +28,7 @@ impl<M: Machine> Kernel<M> {
     /// A call with nothing beside the words, to a server that waits for it: answers whether it was made.
     #[inline]
     fn call_fast(&self, cx: &Context, session_id: Id<Session>) -> bool {
-        let [_, tag, extras, ..] = cx.args;
+        let (tag, extras) = (cx.arg(1), cx.arg(2));
         // Words only: nothing in the IPC buffer has to be read, nothing can fail.
         if extras != Extras::NONE.0 {
             return false;
@@ -48,6 +47,10 @@ impl<M: Machine> Kernel<M> {
         if server.donors.get() != 0 {
             return false;
         }
+        // Nobody else waits beside it.
+        if endpoint.receivers.last.get() != to.raw() {
+            return false;
+        }
         // It is the one that inherits from the queue, so that nothing changes there.
         if endpoint.server.get() != Some(to) {
             return false;
@@ -61,9 +64,16 @@ impl<M: Machine> Kernel<M> {
         }
 
         // From here on nothing gives up.
-        self.threads.list::<Queue>(&endpoint.receivers).remove(to);
+        let reply = &self.replies[reply_id];
+        endpoint.receivers.first.set(0);
+        endpoint.receivers.last.set(0);
         self.round_begin(endpoint);
-        self.bind(cx.thread, to, reply_id);
+        reply.state.set(ReplyState::Bound);
+        reply.caller.set(Some(cx.thread));
+        reply.receiver.set(Some(to));
+        donors_set_one(&server.donors, reply_id, &reply.donating, caller.priority.get());
+        caller.reply.set(Some(reply_id));
+        caller.state.set(ThreadState::AwaitingReply);
         server.priority.set(priority);
         let registers = &server.registers;
         registers.rax.set(0);
@@ -71,8 +81,8 @@ impl<M: Machine> Kernel<M> {
         registers.rsi.set(tag);
         registers.rdx.set(0);
         registers.r8.set(caller.account.get());
-        self.words_copy(cx.thread, to);
-        self.switch_to(cx.cpu, to);
+        words_copy(&caller.registers, registers);
+        self.switch_at(cx.cpu, to, server);
         true
     }
 
@@ -137,7 +147,6 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Binds a reply object to the call of a thread, which waits for its answer from now on.
-    #[inline(always)]
     pub(crate) fn bind(&self, from: Id<Thread>, to: Id<Thread>, reply_id: Id<Reply>) {
         let (caller, server, reply) = (&self.threads[from], &self.threads[to], &self.replies[reply_id]);
         reply.state.set(ReplyState::Bound);

@@ -12,6 +12,7 @@
 //! - [`lease`]: the lives of what is lent
 //! - [`transfer`]: what travels beside the words
 //! - [`notification`]: bits to signal and wait on
+//! - [`wait`]: waits that end before what they wait for
 
 pub mod call;
 pub mod endpoint;

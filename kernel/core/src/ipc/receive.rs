@@ -4,12 +4,12 @@
 //! round; the most urgent message. What arrives while a receiver waits is delivered at once.
 
 use crate::id::{Id, Link};
+use crate::ipc::transfer::{words_copy, Allowed};
 use crate::kernel::Kernel;
 use crate::list::{Ended, Queue};
 use crate::machine::Machine;
 use crate::object::{Endpoint, Process, Reply, ReplyState, Thread, ThreadState};
 use crate::syscall::{Answer, Context};
-use crate::ipc::transfer::Allowed;
 use crate::tree::Sending;
 use abi::message::{Extras, Received};
 use abi::{Error, Handle, Kind, Result, Rights};
@@ -54,7 +54,7 @@ impl<M: Machine> Kernel<M> {
     /// given and the server waits.
     #[inline]
     fn reply_receive_fast(&self, cx: &Context, endpoint_id: Id<Endpoint>, reply_id: Id<Reply>) -> bool {
-        let [_, tag, extras, ..] = cx.args;
+        let (tag, extras) = (cx.arg(1), cx.arg(2));
         // Words only, and no deadline for the next wait.
         if extras != Extras::NONE.0 {
             return false;
@@ -78,8 +78,11 @@ impl<M: Machine> Kernel<M> {
         if caller.deadline.level.get() != 0 {
             return false;
         }
-        // Nothing waits to be received: no sender, no end of a session, no bits.
+        // Nothing waits to be received, no sender, no end of a session, no bits; and no other thread waits for it.
         let endpoint = &self.endpoints[endpoint_id];
+        if endpoint.receivers.first.get() != 0 {
+            return false;
+        }
         if endpoint.senders.get() != 0 || endpoint.told.get() != 0 {
             return false;
         }
@@ -101,8 +104,7 @@ impl<M: Machine> Kernel<M> {
         registers.rdi.set(0);
         registers.rsi.set(tag);
         registers.rdx.set(0);
-        self.words_copy(cx.thread, to);
-        caller.reply.set(None);
+        words_copy(&server.registers, registers);
         reply.caller.set(None);
         reply.donating.level.set(0);
         reply.end_error.set(0);
@@ -112,8 +114,9 @@ impl<M: Machine> Kernel<M> {
         server.reply.set(Some(reply_id));
         server.endpoint.set(Some(endpoint_id));
         server.state.set(ThreadState::Receiving);
-        self.threads.list::<Queue>(&endpoint.receivers).push_back(cx.thread);
-        self.switch_to(cx.cpu, to);
+        endpoint.receivers.first.set(cx.thread.raw());
+        endpoint.receivers.last.set(cx.thread.raw());
+        self.switch_at(cx.cpu, to, caller);
         true
     }
 

@@ -5,8 +5,8 @@
 //! nothing that the call lent is held below; only then is the caller told.
 
 use crate::id::{Id, Link};
+use crate::ipc::transfer::{words_copy, Outgoing};
 use crate::kernel::Kernel;
-use crate::ipc::transfer::Outgoing;
 use crate::list::InProcess;
 use crate::machine::Machine;
 use crate::object::{Header, Object, Process, Quota, Reply, ReplyState, Thread, ThreadState};
@@ -96,7 +96,7 @@ impl<M: Machine> Kernel<M> {
             registers.rdi.set(0);
             registers.rsi.set(self.threads[from].registers.rsi.get());
             registers.rdx.set(Extras::received(caps, 0, Received::Call).0);
-            self.words_copy(from, to);
+            words_copy(&self.threads[from].registers, registers);
             self.deadline_clear(to);
         } else {
             self.outgoing_drop(out);

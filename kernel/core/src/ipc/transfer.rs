@@ -7,7 +7,7 @@
 use crate::id::{Id, Link};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
-use crate::object::{Lease, Process, Reply, Thread};
+use crate::object::{Lease, Process, Registers, Reply, Thread};
 use abi::message::{buffer, Extras, Received, CAPS, LEASES};
 use abi::{Error, Handle, Result, Rights};
 use core::sync::atomic::Ordering::Relaxed;
@@ -34,6 +34,19 @@ pub(crate) struct Allowed {
 fn handle_and_mask(word: u64) -> Result<(Handle, Rights)> {
     let mask = Rights::from_word(word >> 32).ok_or(Error::BadArgument)?;
     Ok((Handle(word as u32), mask))
+}
+
+/// Copies the six words.
+#[inline(always)]
+pub(crate) fn words_copy(from: &Registers, to: &Registers) {
+    let [a, b, c, d, e, f] = &from.words;
+    let [u, v, w, x, y, z] = &to.words;
+    u.set(a.get());
+    v.set(b.get());
+    w.set(c.get());
+    x.set(d.get());
+    y.set(e.get());
+    z.set(f.get());
 }
 
 impl<M: Machine> Kernel<M> {
@@ -167,20 +180,7 @@ impl<M: Machine> Kernel<M> {
         registers.rsi.set(sender.registers.rsi.get());
         registers.rdx.set(Extras::received(caps, leases, what).0);
         registers.r8.set(sender.account.get());
-        self.words_copy(from, to);
-    }
-
-    /// Copies the six words.
-    #[inline(always)]
-    pub(crate) fn words_copy(&self, from: Id<Thread>, to: Id<Thread>) {
-        let [a, b, c, d, e, f] = &self.threads[from].registers.words;
-        let [u, v, w, x, y, z] = &self.threads[to].registers.words;
-        u.set(a.get());
-        v.set(b.get());
-        w.set(c.get());
-        x.set(d.get());
-        y.set(e.get());
-        z.set(f.get());
+        words_copy(&sender.registers, registers);
     }
 
     /// Moves the capabilities that a thread sends, and answers how many the receiver is told of.
@@ -204,9 +204,7 @@ impl<M: Machine> Kernel<M> {
         let (sender, reply) = (&self.threads[from], &self.replies[reply_id]);
         let count = sender.send_lease_count.replace(0);
         reply.lease_count.set(count);
-        for (i, (place, bound)) in
-            sender.send_leases.iter().zip(&reply.leases).take(usize::from(count)).enumerate()
-        {
+        for (i, (place, bound)) in sender.send_leases.iter().zip(&reply.leases).take(usize::from(count)).enumerate() {
             let lease = place.replace(None).expect("invariant: as many leases as were counted");
             bound.set(Some(lease));
             let lease = &self.leases[lease];

@@ -6,6 +6,7 @@
 //! and no further than [`DEPTH`], so that no user can make it long.
 
 use super::Scheduler;
+use crate::field::Field;
 use crate::id::{Id, Link};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
@@ -31,6 +32,15 @@ const PRIORITY_SHIFT: u32 = 56;
 #[inline(always)]
 pub(crate) fn urgency_key(priority: u8, order: u64) -> u64 {
     u64::from(!priority).wrapping_shl(PRIORITY_SHIFT) | order & 0x00ff_ffff_ffff_ffff
+}
+
+/// Makes one reply the only one in a tree of donors that is empty: what `insert` would do, in three stores.
+#[inline(always)]
+pub(crate) fn donors_set_one(root: &Field<u32>, reply: Id<Reply>, links: &TreeLinks, priority: u8) {
+    // Its other links are zero, as in every node that is in no tree.
+    links.key.set(urgency_key(priority, u64::from(reply.raw())));
+    links.level.set(1);
+    root.set(reply.raw());
 }
 
 fn priority_of(key: u64) -> u8 {

@@ -66,9 +66,14 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Puts a thread, which is in no queue, on the processor in place of one that has just blocked.
-    #[inline(always)]
     pub(crate) fn switch_to(&self, cpu: CpuId, to: Id<Thread>) {
-        self.threads[to].state.set(ThreadState::Running);
+        self.switch_at(cpu, to, &self.threads[to]);
+    }
+
+    /// The same, for a thread already looked up.
+    #[inline(always)]
+    pub(crate) fn switch_at(&self, cpu: CpuId, to: Id<Thread>, thread: &Thread) {
+        thread.state.set(ThreadState::Running);
         if let Some(slot) = self.cpus.get(usize::from(cpu.0)) {
             slot.current.set(Some(to));
         }

@@ -19,11 +19,7 @@ pub struct RunQueue {
 impl RunQueue {
     /// An empty queue.
     pub fn new() -> RunQueue {
-        RunQueue {
-            heads: core::array::from_fn(|_| ListHead::default()),
-            words: Default::default(),
-            top: Field::new(0),
-        }
+        RunQueue { heads: core::array::from_fn(|_| ListHead::default()), words: Default::default(), top: Field::new(0) }
     }
 
     /// The highest priority that is ready.

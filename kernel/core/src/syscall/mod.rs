@@ -26,7 +26,7 @@ use crate::address::CpuId;
 use crate::id::{Id, Link};
 use crate::kernel::{InKernel, Kernel, Next};
 use crate::machine::Machine;
-use crate::object::{Cap, Process, ProcessState, Thread};
+use crate::object::{Cap, Process, ProcessState, Registers, Thread, ThreadState};
 use abi::{Error, Handle, Kind, Result, Rights};
 
 /// What a handle of the caller's names, with the rights it has.
@@ -52,7 +52,7 @@ impl Subject {
 }
 
 /// Who calls, with what.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Context {
     /// The processor.
     pub cpu: CpuId,
@@ -62,8 +62,8 @@ pub struct Context {
     pub process: Id<Process>,
     /// What the first argument names, where the row asks for something.
     pub subject: Subject,
-    /// rdi, rsi, rdx, r8, r9, r10.
-    pub args: [u64; 6],
+    /// The registers that hold the arguments. A handler has read what it needs before any is written.
+    pub registers: &'static Registers,
 }
 
 impl Context {
@@ -72,10 +72,18 @@ impl Context {
     pub fn id<T: InKernel>(&self) -> Id<T> {
         self.subject.id()
     }
-    /// An argument by its place in the row.
+    /// An argument by its place in the row: rdi, rsi, rdx, r8, r9, r10.
     #[inline(always)]
     pub fn arg(&self, index: usize) -> u64 {
-        self.args.get(index).copied().unwrap_or(0)
+        let r = self.registers;
+        match index {
+            0 => r.rdi.get(),
+            1 => r.rsi.get(),
+            2 => r.rdx.get(),
+            3 => r.r8.get(),
+            4 => r.r9.get(),
+            _ => r.r10.get(),
+        }
     }
 }
 
@@ -101,8 +109,6 @@ impl Answer {
     }
 }
 
-/// Call numbers that there is room for.
-const CALLS: usize = 0x80;
 /// Bytes in the `syscall` instruction (SDM 2B, SYSCALL: 0F 05).
 const SYSCALL_LENGTH: u64 = 2;
 
@@ -115,25 +121,35 @@ macro_rules! dispatcher {
             #[inline(always)]
             pub fn dispatch(&mut self, number: u64, cx: &mut Context) -> Result<Answer> {
                 match number.wrapping_sub(abi::call::FIRST) {
-                    $($number => {
-                        dispatcher!(@need self cx $($need)*);
-                        dispatcher!(@$lock self $name cx)
-                    })+
+                    $($number => dispatcher!(@checked self cx $lock $name $($need)*),)+
                     _ => Err(Error::NoSuchCall),
                 }
             }
         }
 
-        /// How many results each call has.
-        const RESULTS: [u8; CALLS] = {
-            let mut results = [0; CALLS];
-            $(results[$number] = <[&str]>::len(&[$(stringify!($result)),*]) as u8;)+
-            results
-        };
+        impl<M: Machine> Kernel<M> {
+            /// The same with the epilogue behind each handler: what a row can't answer is not compiled for it.
+            #[inline(always)]
+            fn dispatch_and_answer(&mut self, number: u64, cx: &mut Context) {
+                match number.wrapping_sub(abi::call::FIRST) {
+                    $($number => {
+                        let answer = dispatcher!(@checked self cx $lock $name $($need)*);
+                        self.epilogue(cx.thread, answer, const { <[&str]>::len(&[$(stringify!($result)),*]) });
+                    })+
+                    _ => self.epilogue(cx.thread, Err(Error::NoSuchCall), 0),
+                }
+            }
+        }
     };
-    (@need $self:ident $cx:ident) => {};
-    (@need $self:ident $cx:ident $kind:ident $right:ident) => {
-        $cx.subject = $self.resolve($cx, $cx.arg(0), Kind::$kind, Rights::$right)?;
+    (@checked $self:ident $cx:ident $lock:ident $name:ident) => { dispatcher!(@$lock $self $name $cx) };
+    (@checked $self:ident $cx:ident $lock:ident $name:ident $kind:ident $right:ident) => {
+        match $self.resolve($cx, $cx.arg(0), Kind::$kind, Rights::$right) {
+            Ok(subject) => {
+                $cx.subject = subject;
+                dispatcher!(@$lock $self $name $cx)
+            }
+            Err(error) => Err(error),
+        }
     };
     (@shared $self:ident $name:ident $cx:ident) => { Kernel::$name(&*$self, $cx) };
     (@exclusive $self:ident $name:ident $cx:ident) => { Kernel::$name($self, $cx) };
@@ -143,46 +159,50 @@ abi::for_each_call!(dispatcher);
 
 impl<M: Machine> Kernel<M> {
     /// The calling thread of a processor made a kernel call: its registers hold it.
+    #[inline(always)]
     pub fn syscall(&mut self, cpu: CpuId) -> Next {
-        if let Some(thread) = self.current(cpu) {
-            let number = self.threads[thread].registers.rax.get();
-            if number >= abi::call::FIRST {
-                self.syscall_run(cpu, thread, number);
-            } else {
-                self.foreign_call(cpu, thread, number);
-            }
+        let Some(id) = self.current(cpu) else { return self.leave(cpu) };
+        let thread = self.threads.at(id);
+        let number = thread.registers.rax.get();
+        if number < abi::call::FIRST {
+            self.foreign_call(cpu, id, number);
+            return self.leave(cpu);
+        }
+        let process = thread.process.get().expect("invariant: a running thread has a process");
+        let mut cx = Context { cpu, thread: id, process, subject: Subject::NONE, registers: &thread.registers };
+        self.dispatch_and_answer(number, &mut cx);
+        // Nothing has changed but the caller: it goes on. (One that ended is not current any more, and not looked at.)
+        let calm = !self.scheduler.attention.get() && !self.reap_pending();
+        if calm && self.current(cpu) == Some(id) && thread.state.get() == ThreadState::Running {
+            return Next::Run(id);
         }
         self.leave(cpu)
     }
 
+    /// Writes a handler's answer to the caller's registers: the status, and as many results as the row has.
     #[inline(always)]
-    fn syscall_run(&mut self, cpu: CpuId, id: Id<Thread>, number: u64) {
-        let thread = &self.threads[id];
-        let r = &thread.registers;
-        let args = [r.rdi.get(), r.rsi.get(), r.rdx.get(), r.r8.get(), r.r9.get(), r.r10.get()];
-        let process = thread.process.get().expect("invariant: a running thread has a process");
-        let mut cx = Context { cpu, thread: id, process, subject: Subject::NONE, args };
-        let answer = self.dispatch(number, &mut cx);
+    fn epilogue(&self, id: Id<Thread>, answer: Result<Answer>, results: usize) {
+        // The thread may be gone: its answer is `Written` then.
+        if matches!(answer, Ok(Answer::Written)) {
+            return;
+        }
+        let r = &self.threads[id].registers;
         let (status, values) = match answer {
             Ok(Answer::Written) => return,
             Ok(Answer::Values(values)) => (0, values),
             Ok(Answer::Partial(error, values)) => (error.number(), values),
             Ok(Answer::Again) => {
-                self.threads[id].registers.rip.update(|rip| rip.wrapping_sub(SYSCALL_LENGTH));
+                r.rip.update(|rip| rip.wrapping_sub(SYSCALL_LENGTH));
                 return;
             }
             Err(error) => {
-                self.threads[id].registers.rax.set(u64::from(error.number()));
+                r.rax.set(u64::from(error.number()));
                 return;
             }
         };
-        let r = &self.threads[id].registers;
         r.rax.set(u64::from(status));
-        let count = RESULTS.get(number.wrapping_sub(abi::call::FIRST) as usize).copied().unwrap_or(0);
-        for (n, (place, value)) in [&r.rdi, &r.rsi, &r.rdx, &r.r8].into_iter().zip(values).enumerate() {
-            if n < usize::from(count) {
-                place.set(value);
-            }
+        for (place, value) in [&r.rdi, &r.rsi, &r.rdx, &r.r8].into_iter().zip(values).take(results) {
+            place.set(value);
         }
     }
 

@@ -61,6 +61,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// `thread_id`.
+    #[inline(always)]
     pub fn thread_id(&self, cx: &Context) -> Result<Answer> {
         let thread = self.threads[cx.thread].header.object_id.get();
         Ok(Answer::Values([thread, self.processes[cx.process].header.object_id.get(), 0, 0]))

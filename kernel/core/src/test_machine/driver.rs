@@ -5,7 +5,7 @@ use crate::address::CpuId;
 use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::mm::mapping::Backing;
-use crate::object::Process;
+use crate::object::{Process, Registers};
 use crate::syscall::{Answer, Context, Subject};
 use abi::call::Call;
 use abi::memory::{MemoryFlags, Protection};
@@ -60,12 +60,13 @@ impl<const FAULT: u8> Driver<FAULT> {
 
     /// Makes a call for the process. An interrupt that the handler found pending is "served", and the call made again.
     pub fn call(&mut self, call: Call, args: &[u64]) -> Result<[u64; 4]> {
-        let mut registers = [0; 6];
-        registers[..args.len()].copy_from_slice(args);
+        let registers: &'static Registers = Box::leak(Box::default());
+        let places = [&registers.rdi, &registers.rsi, &registers.rdx, &registers.r8, &registers.r9, &registers.r10];
+        places.into_iter().zip(args).for_each(|(place, value)| place.set(*value));
         let thread = Id::try_new(1).expect("1 is an id");
         loop {
             let mut cx =
-                Context { cpu: CpuId(0), thread, process: self.process, subject: Subject::NONE, args: registers };
+                Context { cpu: CpuId(0), thread, process: self.process, subject: Subject::NONE, registers };
             match self.kernel.dispatch(call as u64, &mut cx)? {
                 Answer::Values(values) => return Ok(values),
                 Answer::Partial(error, _) => return Err(error),

@@ -16,7 +16,7 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 /// Operations of one seed: tables and accounts get old, but not so old that processes of the model pile up.
 const OPERATIONS: u64 = 5_000;
 /// Seeds of the run that every `make test` makes.
-const SEEDS: u64 = 24;
+const SEEDS: u64 = 40;
 
 fn run<const FAULT: u8>(seed: u64, operations: u64) -> Run<FAULT> {
     let mut run = Run::<FAULT>::new(seed);
@@ -37,23 +37,26 @@ fn run<const FAULT: u8>(seed: u64, operations: u64) -> Run<FAULT> {
 #[test]
 fn the_core_does_what_the_model_says() {
     let multiply: u64 = std::env::var("MULT").ok().and_then(|m| m.parse().ok()).unwrap_or(1);
-    let mut total = 0;
+    let (mut total, mut delivered, mut answered) = (0, 0, 0);
     let mut done: std::collections::BTreeMap<&str, [u64; 2]> = Default::default();
     for seed in 1..=SEEDS * multiply {
         println!("seed {seed}");
         let run = run::<{ Fault::NONE }>(seed, OPERATIONS);
         total += run.operations;
+        delivered += run.m.delivered;
+        answered += run.m.answered;
         for (name, [ok, failed]) in run.done {
             let count = done.entry(name).or_default();
             *count = [count[0] + ok, count[1] + failed];
         }
     }
     println!("{total} operations, no failure: at most 3 in {total} at 95 %");
+    println!("{delivered} messages were handed over, {answered} answers");
     for (name, [ok, failed]) in &done {
         println!("{name}: {ok} went through, {failed} were refused");
         assert!(*ok > 0, "{name} never went through");
     }
-    assert!(total >= 100_000);
+    assert!(total >= 100_000 && delivered >= 5_000 && answered >= 2_000);
     assert!(done.len() >= 25, "calls that were made");
 }
 

@@ -155,6 +155,9 @@ pub struct Model {
     pub arrivals: Vec<Arrival>,
     /// Mappings that have to be gone by the end of the operation: process and address.
     pub unmapped: Vec<(P, u64)>,
+    /// Messages handed over, and answers.
+    pub delivered: u64,
+    pub answered: u64,
     dying: Vec<P>,
     closing: Vec<O>,
 }
@@ -434,6 +437,7 @@ impl Model {
     }
 
     fn deliver(&mut self, from: P, message: Message, to: P, reply: Option<O>) {
+        self.delivered += 1;
         let (endpoint, badge) = self.session(message.session);
         let caps = self.carry(from, &message.caps, to);
         let what = if reply.is_some() { Received::Call } else { Received::Send };
@@ -509,6 +513,7 @@ impl Model {
         }
         self.lease_over(o);
         if let Some(caller) = self.reply(o).caller {
+            self.answered += 1;
             let caps = self.carry(p, caps, caller);
             let values = [Some(0), Some(tag), Some(Extras::received(caps, 0, Received::Call).0), None];
             self.wake(caller, Expect { status: Ok(()), values, words: Some(words), lease: None });

@@ -112,11 +112,11 @@ impl<const FAULT: u8> Run<FAULT> {
 
     /// A deadline some way off, or none.
     pub fn deadline(&mut self) -> u64 {
-        if self.random.chance(50) {
+        if self.random.chance(10) {
             return 0;
         }
         self.deadlines += 1;
-        self.w.now() + 10_000 + self.random.below(50) * 10_000 + self.deadlines % 10_000
+        self.w.now() + 10_000 + self.random.below(500) * 10_000 + self.deadlines % 10_000
     }
 
     /// Makes a call as a process. With an interrupt now and then: what works in steps is called again.
@@ -144,6 +144,8 @@ impl<const FAULT: u8> Run<FAULT> {
     /// Whether an error is one that only the shortage of something explains, and there is such a shortage.
     pub fn is_shortage(&self, p: P, error: Error) -> bool {
         match error {
+            // Records of processes are few on this machine.
+            Error::OutOfMemory => self.w.kernel.processes.iter_used().count() > 120,
             Error::TableFull => self.m.processes[p].table.len() > 900,
             Error::OutOfQuota => {
                 let k = &self.w.kernel;

@@ -1,16 +1,14 @@
 //! The rules of the scheduler: priorities, slices, deadlines, timers, and urgency lent along calls.
 
-mod kit;
-
+use crate::kit::{extras, failed, Pair};
 use abi::call::Call;
-use abi::message::{buffer, LeaseAccess};
-use abi::{Error, Kind, Rights};
-use kernel_core::kernel::Next;
+use abi::message::buffer;
+use abi::Error;
 use kernel_core::id::Id;
-use kernel_core::object::{Process, Thread, ThreadState};
+use kernel_core::kernel::Next;
+use kernel_core::object::{Thread, ThreadState};
 use kernel_core::sched::SLICE_NS;
-use kernel_core::world::{Outcome, World, CPU, LENT};
-use kit::{extras, failed, Pair};
+use kernel_core::world::{Outcome, World, CPU};
 
 #[test]
 fn the_most_urgent_ready_thread_runs_and_equals_take_turns_of_a_slice() {
@@ -154,7 +152,9 @@ fn timers_set_bits_at_their_time_and_can_be_moved_and_disarmed() {
 fn every_wait_ends_at_its_deadline() {
     let mut p = Pair::new();
     let mut at = p.w.now();
-    for (call, thread, handle) in [(Call::Call, p.c, p.session), (Call::Send, p.c, p.session), (Call::Recv, p.s, p.endpoint)] {
+    for (call, thread, handle) in
+        [(Call::Call, p.c, p.session), (Call::Send, p.c, p.session), (Call::Recv, p.s, p.endpoint)]
+    {
         at += 1_000;
         p.w.buffer_set(thread, buffer::DEADLINE, at);
         p.w.waits(thread, call, &[handle, 0, extras(0, 0, true), p.reply]);
@@ -179,195 +179,6 @@ fn every_wait_ends_at_its_deadline() {
     p.w.time(at);
     assert!(matches!(p.w.outcome(p.c), Outcome::Done(_)));
     p.w.end();
-}
-
-#[test]
-fn a_thread_created_or_woken_with_more_urgency_runs_at_once() {
-    let mut p = Pair::with(World::new(), [10, 30, 10]);
-    let bell = p.w.ok(p.s, Call::NotificationCreate, &[p.quota])[0];
-    let given = p.w.give(p.server, bell, p.client);
-    p.w.waits(p.s, Call::Wait, &[bell, 0]);
-    p.w.ok(p.c, Call::Notify, &[given, 1]);
-    assert_eq!(p.running(), Some(p.s));
-    p.w.waits(p.s, Call::Wait, &[bell, 0]);
-    let low = p.w.thread(p.client, 9);
-    p.w.ok(low, Call::Clock, &[]);
-    assert_ne!(p.running(), Some(low), "it was put there against the order");
-}
-
-#[test]
-fn a_server_runs_at_the_urgency_of_its_caller_and_of_all_who_wait_for_it() {
-    let mut p = Pair::with(World::new(), [1, 10, 20]);
-    p.server_waits();
-    p.client_calls(0);
-    assert_eq!(p.priority(p.s), 20);
-    let (_, more, more_session) = p.another_client(100, 40);
-    p.w.waits(more, Call::Call, &[more_session, 0, 0]);
-    assert_eq!(p.priority(p.s), 40);
-    let (_, less, less_session) = p.another_client(101, 5);
-    p.w.waits(less, Call::Call, &[less_session, 0, 0]);
-    assert_eq!(p.priority(p.s), 40);
-    // The answer brings the next call, which is the most urgent.
-    p.w.ok(p.s, Call::ReplyRecv, &[p.endpoint, 0, 0, p.reply]);
-    assert_eq!(p.priority(p.s), 40);
-    p.w.ok(p.s, Call::ReplyRecv, &[p.endpoint, 0, 0, p.reply]);
-    assert_eq!(p.priority(p.s), 10, "its own, above its caller's");
-    p.w.waits(p.s, Call::ReplyRecv, &[p.endpoint, 0, 0, p.reply]);
-    assert_eq!(p.priority(p.s), 10);
-}
-
-#[test]
-fn urgency_is_given_back_when_a_caller_gives_up_or_dies() {
-    let mut p = Pair::with(World::new(), [1, 10, 20]);
-    p.server_waits();
-    p.client_calls(0);
-    let (process, more, session) = p.another_client(100, 40);
-    p.w.waits(more, Call::Call, &[session, 0, 0]);
-    assert_eq!(p.priority(p.s), 40);
-    p.w.kill(process);
-    assert_eq!(p.priority(p.s), 20, "queued");
-    p.w.kill(p.client);
-    assert_eq!(p.priority(p.s), 10, "received");
-}
-
-/// Servers each of which calls the next: thread, its endpoint, a session to it in the keeper's table, its reply
-/// object; and the session to the next.
-struct Chain {
-    w: World,
-    keeper: Id<Process>,
-    k: Id<Thread>,
-    links: Vec<Link>,
-}
-
-struct Link {
-    thread: Id<Thread>,
-    endpoint: u64,
-    session: u64,
-    reply: u64,
-    next: u64,
-}
-
-const CHAIN: usize = 64;
-
-fn chain() -> Chain {
-    let mut w = World::on(kernel_core::test_machine::TestMachine::kernel(8192));
-    let keeper = w.process();
-    let k = w.thread(keeper, 1);
-    let k_quota = w.quota_handle(keeper);
-    let mut links: Vec<Link> = vec![];
-    let (mut process, mut before) = (keeper, keeper);
-    for n in 0..CHAIN {
-        if n % 8 == 0 {
-            process = w.process();
-        }
-        let thread = w.thread(process, 10);
-        let made = w.ok(k, Call::EndpointCreate, &[k_quota])[0];
-        let endpoint = w.give(keeper, made, process);
-        let session = w.ok(k, Call::SessionCreate, &[made, 1, 0])[0];
-        let quota = w.quota_handle(process);
-        let reply = w.ok(thread, Call::ReplyCreate, &[quota])[0];
-        if let Some(last) = links.last_mut() {
-            last.next = w.give(keeper, session, before);
-        }
-        before = process;
-        links.push(Link { thread, endpoint, session, reply, next: 0 });
-    }
-    Chain { w, keeper, k, links }
-}
-
-impl Chain {
-    /// Calls the first as an urgent client, checks that all are urgent, and that none is when the client is gone.
-    fn check(mut self) {
-        let client = self.w.process();
-        let c = self.w.thread(client, 50);
-        let session = self.w.give(self.keeper, self.links[0].session, client);
-        let priorities = |w: &World, links: &[Link]| -> Vec<u8> {
-            links.iter().map(|link| w.kernel.threads[link.thread].priority.get()).collect()
-        };
-        assert_eq!(priorities(&self.w, &self.links), [10; CHAIN]);
-        self.w.waits(c, Call::Call, &[session, 0, 0]);
-        assert_eq!(priorities(&self.w, &self.links), [50; CHAIN]);
-        self.w.kill(client);
-        assert_eq!(priorities(&self.w, &self.links), [10; CHAIN]);
-        self.w.end();
-    }
-}
-
-#[test]
-fn urgency_goes_along_a_chain_of_64_calls_that_were_received() {
-    let mut chain = chain();
-    for n in 0..CHAIN {
-        let (thread, endpoint, reply) = (chain.links[n].thread, chain.links[n].endpoint, chain.links[n].reply);
-        chain.w.waits(thread, Call::Recv, &[endpoint, 0, 0, reply]);
-    }
-    let client = chain.w.process();
-    let c = chain.w.thread(client, 10);
-    let session = chain.w.give(chain.keeper, chain.links[0].session, client);
-    chain.w.waits(c, Call::Call, &[session, 0, 0]);
-    for n in 0..CHAIN - 1 {
-        let (thread, next) = (chain.links[n].thread, chain.links[n].next);
-        chain.w.waits(thread, Call::Call, &[next, 0, 0]);
-    }
-    chain.check();
-}
-
-#[test]
-fn urgency_goes_along_a_chain_of_64_calls_that_are_queued() {
-    let mut chain = chain();
-    for n in 0..CHAIN {
-        // Each has received something, and is busy when it is called.
-        let (thread, endpoint, reply) = (chain.links[n].thread, chain.links[n].endpoint, chain.links[n].reply);
-        chain.w.waits(thread, Call::Recv, &[endpoint, 0, 0, reply]);
-        let session = chain.links[n].session;
-        let k = chain.k;
-        chain.w.ok(k, Call::Send, &[session, 0, 0]);
-    }
-    for n in (0..CHAIN - 1).rev() {
-        let (thread, next) = (chain.links[n].thread, chain.links[n].next);
-        chain.w.waits(thread, Call::Call, &[next, 0, 0]);
-    }
-    chain.check();
-}
-
-#[test]
-fn a_ring_of_calls_ends_and_its_urgency_with_it() {
-    let mut p = Pair::with(World::new(), [1, 10, 20]);
-    // The client is a server too, and its server calls back.
-    let c_quota = p.w.quota_handle(p.client);
-    let endpoint = p.w.ok(p.c, Call::EndpointCreate, &[c_quota])[0];
-    let made = p.w.ok(p.c, Call::SessionCreate, &[endpoint, 1, 0])[0];
-    let back = p.w.give(p.client, made, p.server);
-    let reply = p.w.ok(p.c, Call::ReplyCreate, &[c_quota])[0];
-    p.w.ok(p.s, Call::Clock, &[]);
-    p.w.waits(p.s, Call::Send, &[back, 0, 0]);
-    p.w.ok(p.c, Call::Recv, &[endpoint, 0, 0, reply]);
-    p.server_waits();
-    p.client_calls(0);
-    p.w.waits(p.s, Call::Call, &[back, 0, 0]);
-    let (process, more, session) = p.another_client(100, 90);
-    p.w.waits(more, Call::Call, &[session, 0, 0]);
-    assert_eq!((p.priority(p.s), p.priority(p.c)), (90, 90));
-    p.w.kill(process);
-    p.w.kill(p.client);
-    assert_eq!(failed(p.w.outcome(p.s)), Some(Error::Closed), "its endpoint is gone");
-    assert_eq!(p.priority(p.s), 10);
-    p.w.end();
-}
-
-#[test]
-fn changing_a_priority_counts_at_once_wherever_the_thread_is() {
-    let mut p = Pair::with(World::new(), [90, 10, 20]);
-    let cap = p.w.kernel.cap_insert(p.keeper, Kind::Thread, p.c.raw(), Rights::all(), None).expect("room").word();
-    p.server_waits();
-    p.client_calls(0);
-    for priority in [70, 15, 5] {
-        p.w.ok(p.k, Call::ThreadPriority, &[cap, priority]);
-        assert_eq!(u64::from(p.priority(p.s)), priority.max(10));
-    }
-    p.server_replies(0);
-    p.w.ok(p.k, Call::ThreadPriority, &[cap, 200]);
-    assert_eq!(p.running(), Some(p.c), "ready, and more urgent now");
-    assert_eq!(p.w.err(p.k, Call::ThreadPriority, &[cap, 256]), Error::BadArgument);
 }
 
 #[test]
@@ -431,22 +242,38 @@ fn time_is_charged_to_the_process_whose_slice_it_is() {
     assert_eq!((before(&p, p.client), before(&p, p.server)), (client + 5_000, server), "on the caller's time");
 }
 
+/// A server of 20 that answers a client of 5, and has woken a thread of `other` in between, all in the order that the
+/// scheduler itself picks. Answers the world, the client and the other thread.
+fn answered_with_another_awake(other: u8) -> (Pair, Id<Thread>) {
+    let mut p = Pair::with(World::new(), [1, 20, 5]);
+    let bell = p.w.ok(p.s, Call::NotificationCreate, &[p.quota])[0];
+    let given = p.w.give(p.server, bell, p.keeper);
+    let between = p.w.thread(p.keeper, other);
+    p.w.waits(between, Call::Wait, &[given, 0]);
+    p.server_waits();
+    p.w.kernel.settle(CPU);
+    assert_eq!(p.running(), Some(p.c));
+    p.client_calls(0);
+    p.w.ok(p.s, Call::Notify, &[bell, 1]);
+    assert_eq!(p.running(), Some(p.s));
+    p.w.waits(p.s, Call::ReplyRecv, &[p.endpoint, 0, 0, p.reply]);
+    (p, between)
+}
+
 #[test]
-fn a_lease_lent_with_a_deadline_is_withdrawn_when_it_passes() {
-    let mut p = Pair::new();
-    let at = p.w.now() + 1_000;
-    p.w.buffer_set(p.c, buffer::DEADLINE, at);
-    p.w.lend(p.c, 0, LENT, 100, LeaseAccess::READ, 0);
-    p.w.waits(p.c, Call::Call, &[p.session, 0, extras(0, 1, true)]);
-    p.server_receives();
-    assert_eq!(p.w.ok(p.s, Call::LeaseRead, &[p.reply, 0, 0, LENT, 10])[0], 10);
-    p.w.time(at);
-    assert_eq!(failed(p.w.outcome(p.c)), Some(Error::TimedOut));
-    assert_eq!(p.w.err(p.s, Call::LeaseRead, &[p.reply, 0, 0, LENT, 10]), Error::Cancelled);
-    assert_eq!(p.w.err(p.s, Call::Recv, &[p.endpoint, 0, 0, p.reply]), Error::WrongState, "taken until answered");
-    p.server_replies(0);
-    assert!(failed(p.w.outcome(p.c)).is_some(), "a late answer reaches nobody");
-    p.client_calls(3);
-    p.server_receives();
-    p.w.end();
+fn an_answer_leaves_the_processor_to_a_more_urgent_thread_that_woke_meanwhile() {
+    let (p, between) = answered_with_another_awake(15);
+    assert_eq!(p.running(), Some(between));
+    assert_eq!(p.state(p.c), ThreadState::Ready);
+}
+
+#[test]
+fn an_answer_to_one_of_equals_has_the_end_of_its_slice_watched() {
+    let (mut p, between) = answered_with_another_awake(5);
+    let first = p.running();
+    let end = p.w.kernel.machine.timer().expect("someone waits for the turn");
+    assert!(end <= p.w.now() + SLICE_NS);
+    p.w.time(end);
+    assert_ne!(p.running(), first);
+    assert!([Some(p.c), Some(between)].contains(&p.running()));
 }

@@ -1,5 +1,4 @@
 //! A client, a server and a keeper that holds the endpoint, as init does.
-#![allow(dead_code, reason = "each test file uses its part")]
 
 use abi::call::Call;
 use abi::message::Extras;
@@ -93,6 +92,11 @@ impl Pair {
     /// The server answers.
     pub fn server_replies(&mut self, tag: u64) -> Outcome {
         self.w.call(self.s, Call::Reply, &[self.reply, tag, 0])
+    }
+
+    /// A second thread of the client.
+    pub fn c_other(&mut self) -> Id<Thread> {
+        self.w.thread(self.client, 10)
     }
 
     pub fn state(&self, thread: Id<Thread>) -> ThreadState {

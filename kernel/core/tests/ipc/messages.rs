@@ -1,13 +1,11 @@
 //! The rules of messages, one test a sentence: calls, answers, sends, capabilities, sessions, notifications.
 
-mod kit;
-
+use crate::kit::{extras, failed, Pair, BADGE};
 use abi::call::Call;
 use abi::message::{buffer, Extras, LeaseAccess, Received};
 use abi::{Error, Kind, Rights};
 use kernel_core::object::ThreadState;
 use kernel_core::world::{Outcome, LENT};
-use kit::{extras, failed, Pair, BADGE};
 
 const WORDS: [u64; 6] = [1, 2, 3, 4, 5, 6];
 
@@ -137,13 +135,6 @@ fn capabilities_travel_with_a_call_and_with_its_answer() {
     let back = p.w.buffer(p.c, buffer::RECEIVED_CAPS) & 0xffff_ffff;
     p.w.ok(p.c, Call::Notify, &[back, 1]);
     p.w.end();
-}
-
-impl Pair {
-    /// A second thread of the client.
-    fn c_other(&mut self) -> kernel_core::id::Id<kernel_core::object::Thread> {
-        self.w.thread(self.client, 10)
-    }
 }
 
 #[test]
@@ -322,148 +313,6 @@ fn closing_what_a_thread_waits_at_wakes_it() {
     p.w.ok(second, Call::Close, &[bell]);
     assert_eq!(failed(p.w.outcome(p.s)), Some(Error::Closed), "the notification");
     p.w.end();
-}
-
-#[test]
-fn a_badge_is_used_once_and_sessions_can_be_enumerated() {
-    let mut p = Pair::new();
-    assert_eq!(p.w.err(p.s, Call::SessionCreate, &[p.endpoint, BADGE, 0]), Error::Exists);
-    assert_eq!(p.w.err(p.s, Call::SessionCreate, &[p.endpoint, BADGE - 1, 0]), Error::Exists);
-    assert_eq!(p.w.err(p.s, Call::SessionCreate, &[p.endpoint, 0, 0]), Error::BadArgument);
-    assert_eq!(p.w.err(p.s, Call::SessionCreate, &[p.endpoint, 9, 1 << 32]), Error::BadArgument);
-    let nine = p.w.ok(p.s, Call::SessionCreate, &[p.endpoint, 9, 0])[0];
-    p.w.ok(p.s, Call::SessionCreate, &[p.endpoint, u64::MAX, 0]);
-    assert_eq!(p.w.ok(p.s, Call::SessionNext, &[p.endpoint, 0])[..2], [BADGE, 0]);
-    assert_eq!(p.w.ok(p.s, Call::SessionNext, &[p.endpoint, BADGE])[..2], [9, 0]);
-    p.w.ok(p.s, Call::Close, &[nine]);
-    assert_eq!(p.w.ok(p.s, Call::SessionNext, &[p.endpoint, BADGE])[..2], [9, 1]);
-    assert_eq!(p.w.ok(p.s, Call::SessionNext, &[p.endpoint, 9])[..2], [u64::MAX, 0]);
-    assert_eq!(p.w.err(p.s, Call::SessionNext, &[p.endpoint, u64::MAX]), Error::NotFound);
-    p.w.ok(p.s, Call::SessionAcknowledge, &[p.endpoint, 9]);
-    assert_eq!(p.w.err(p.s, Call::SessionAcknowledge, &[p.endpoint, 9]), Error::NotFound);
-    assert_eq!(p.w.err(p.s, Call::SessionAcknowledge, &[p.endpoint, BADGE]), Error::WrongState);
-    assert_eq!(p.w.err(p.s, Call::SessionCreate, &[p.endpoint, 9, 0]), Error::Exists, "never reused");
-}
-
-fn told(values: [u64; 4]) -> Option<u64> {
-    (Extras(values[2]).kind() == Received::SessionEnded).then_some(values[0])
-}
-
-#[test]
-fn the_end_of_a_session_is_told_at_once_to_a_server_that_waits() {
-    let mut p = Pair::new();
-    p.server_waits();
-    p.w.ok(p.c, Call::Close, &[p.session]);
-    let Outcome::Done(values) = p.w.outcome(p.s) else { panic!("told") };
-    assert_eq!(told(values), Some(BADGE));
-    p.w.ok(p.s, Call::SessionAcknowledge, &[p.endpoint, BADGE]);
-    p.server_waits();
-    p.w.end();
-}
-
-#[test]
-fn unacknowledged_ends_are_told_once_a_round_and_hide_no_calls() {
-    let mut p = Pair::new();
-    let sessions: Vec<_> = (0..3).map(|n| p.new_session(100 + n, p.client)).collect();
-    let other = p.c_other();
-    p.client_calls(1);
-    for session in sessions {
-        p.w.ok(other, Call::Close, &[session]);
-    }
-    for round in 0..3 {
-        let badges: Vec<_> = (0..3).map(|_| told(p.server_receives())).collect();
-        assert_eq!(badges, [Some(100), Some(101), Some(102)], "round {round}");
-        let [badge, _, what, _] = p.server_receives();
-        assert_eq!((badge, Extras(what).kind()), (BADGE, Received::Call), "round {round}");
-        p.server_replies(0);
-        p.client_calls(1);
-    }
-    // In the middle of a round: what is acknowledged is not told, what ends now is.
-    assert_eq!(told(p.server_receives()), Some(100));
-    p.w.ok(p.s, Call::SessionAcknowledge, &[p.endpoint, 101]);
-    let late = p.new_session(200, p.client);
-    p.w.ok(other, Call::Close, &[late]);
-    assert_eq!(told(p.server_receives()), Some(102));
-    assert_eq!(told(p.server_receives()), Some(200));
-    assert_eq!(told(p.server_receives()), None, "the call");
-    p.server_replies(0);
-    // A server that has nothing else to do is not told over and over.
-    for _ in 0..3 {
-        assert!(told(p.server_receives()).is_some());
-    }
-    p.server_waits();
-    p.w.end();
-}
-
-#[test]
-fn a_queued_call_keeps_its_session_alive_until_it_is_received() {
-    let mut p = Pair::new();
-    p.client_calls(4);
-    let other = p.c_other();
-    p.w.ok(other, Call::Close, &[p.session]);
-    let values = p.server_receives();
-    assert_eq!((values[0], told(values)), (BADGE, None));
-    p.server_replies(0);
-    assert_eq!(told(p.server_receives()), Some(BADGE));
-}
-
-#[test]
-fn the_bits_of_a_bound_notification_come_with_receives() {
-    let mut p = Pair::new();
-    let bell = p.w.ok(p.s, Call::NotificationCreate, &[p.quota])[0];
-    assert_eq!(p.w.err(p.s, Call::NotificationBind, &[bell, p.reply]), Error::WrongKind);
-    p.w.ok(p.s, Call::NotificationBind, &[bell, p.endpoint]);
-    p.w.ok(p.s, Call::Notify, &[bell, 1]);
-    p.w.ok(p.s, Call::Notify, &[bell, 4]);
-    p.client_calls(2);
-    let values = p.server_receives();
-    assert_eq!((Extras(values[2]).kind(), p.w.words(p.s)[0]), (Received::Notification, 5));
-    assert_eq!(p.server_receives()[0], BADGE);
-    p.w.ok(p.s, Call::Notify, &[bell, 8]);
-    // With an answer on the way: bits make the fast path give up.
-    assert!(matches!(p.w.call(p.s, Call::ReplyRecv, &[p.endpoint, 0, 0, p.reply]), Outcome::Done(_)));
-    assert_eq!(p.w.words(p.s)[0], 8);
-    assert!(matches!(p.w.outcome(p.c), Outcome::Done(_)));
-    let second = p.w.thread(p.server, 10);
-    p.server_waits();
-    p.w.ok(second, Call::Notify, &[bell, 16]);
-    assert!(matches!(p.w.outcome(p.s), Outcome::Done([0, ..])));
-    assert_eq!(p.w.words(p.s)[0], 16);
-    // One that waits for the notification itself comes first.
-    let third = p.w.thread(p.server, 10);
-    p.w.waits(third, Call::Wait, &[bell, 0]);
-    p.server_waits();
-    p.w.ok(second, Call::Notify, &[bell, 32]);
-    assert_eq!((p.w.outcome(third), p.state(p.s)), (Outcome::Done([32, 0, 0, 0]), ThreadState::Receiving));
-    // A restarted server binds its own; the old one is let go.
-    let newer = p.w.ok(second, Call::NotificationCreate, &[p.quota])[0];
-    p.w.ok(second, Call::NotificationBind, &[newer, p.endpoint]);
-    p.w.ok(second, Call::Notify, &[bell, 64]);
-    assert_eq!(p.state(p.s), ThreadState::Receiving);
-    p.w.ok(second, Call::Notify, &[newer, 128]);
-    assert_eq!(p.w.words(p.s)[0], 128);
-    p.w.end();
-}
-
-#[test]
-fn a_notification_gathers_bits_and_gives_them_to_one_waiter() {
-    let mut p = Pair::new();
-    let bell = p.w.ok(p.s, Call::NotificationCreate, &[p.quota])[0];
-    let second = p.w.thread(p.server, 10);
-    p.w.waits(p.s, Call::Wait, &[bell, 0]);
-    p.w.waits(second, Call::Wait, &[bell, 0]);
-    let third = p.w.thread(p.server, 10);
-    p.w.ok(third, Call::Notify, &[bell, 0]);
-    assert_eq!(p.state(p.s), ThreadState::Waiting, "no bits are no signal");
-    p.w.ok(third, Call::Notify, &[bell, 6]);
-    assert_eq!((p.w.outcome(p.s), p.state(second)), (Outcome::Done([6, 0, 0, 0]), ThreadState::Waiting));
-    p.w.ok(third, Call::Notify, &[bell, 1]);
-    assert_eq!(p.w.outcome(second), Outcome::Done([1, 0, 0, 0]));
-    p.w.ok(third, Call::Notify, &[bell, 1]);
-    p.w.ok(third, Call::Notify, &[bell, 2]);
-    assert_eq!(p.w.ok(third, Call::Wait, &[bell, 0])[0], 3);
-    let past = p.w.now();
-    assert_eq!(p.w.err(third, Call::Wait, &[bell, past]), Error::TimedOut);
 }
 
 #[test]

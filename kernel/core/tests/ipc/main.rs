@@ -1,0 +1,11 @@
+//! The rules of messages and of the scheduler, tried on the host: one test a sentence, and every order of events in
+//! the life of a call against a model.
+
+mod donation;
+mod interleavings;
+mod kit;
+mod leases;
+mod messages;
+mod notifications;
+mod scheduler;
+mod sessions;
