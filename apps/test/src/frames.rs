@@ -51,7 +51,7 @@ fn coherent() -> Check {
     let serve = move || -> Check {
         works("receiving", message::recv(endpoint, reply, deadline()))?;
         let tried = (|| {
-            let place = works("mapping the lease", raw::lease_map(reply, 0, 0, LENGTH, WRITE))?;
+            let place = works("mapping the lease", raw::lease_map(reply, 0, 0, LENGTH, Protection::WRITE))?;
             check(place != own, "it was mapped where it was")?;
             for page in 0..PAGES {
                 let (there, here) = (place + page * PAGE_SIZE, own + page * PAGE_SIZE);
@@ -107,7 +107,7 @@ fn physical() -> Check {
     let serve = move || -> Check<Vec<u64>> {
         works("receiving", message::recv(endpoint, reply, deadline()))?;
         let tried = (|| {
-            let place = works("mapping the lease", raw::lease_map(reply, 0, 0, LENGTH, WRITE))?;
+            let place = works("mapping the lease", raw::lease_map(reply, 0, 0, LENGTH, Protection::WRITE))?;
             let pin = works("pinning it", lease::pin(reply, 0, 0, LENGTH as usize, domain))?;
             refused("answering while it is pinned", message::reply(reply, &Answer::default()), Error::Busy)?;
             refused("pinning beyond it", lease::pin(reply, 0, 1, LENGTH as usize, domain), Error::LeaseRange)?;

@@ -4,6 +4,8 @@
 //! - [`contract`]: `mk/run`'s promises, with the real system inside
 //! - [`files`]: FAT volumes read and written inside, judged by the host's tools
 //! - [`corrupt`]: broken disks, which cost nobody but themselves
+//! - [`restart`]: the block driver killed under load
+//! - [`services`]: what each service holds and sees, against its manifest
 //! - [`hostile`]: what the programs in the image try against the system
 
 pub mod boot;
@@ -11,6 +13,8 @@ pub mod contract;
 pub mod corrupt;
 pub mod files;
 pub mod hostile;
+pub mod restart;
+pub mod services;
 pub mod volume;
 
 use crate::runner::Unit;
@@ -21,9 +25,11 @@ pub const PROMPT: &str = "limitless:/$ ";
 /// Every system test. Long ones first: the short ones then fill the gaps at the end.
 pub fn all() -> Vec<Unit> {
     let mut units = files::units();
+    units.extend(restart::units());
     units.extend(boot::units());
     units.extend(hostile::units());
     units.extend(corrupt::units());
+    units.extend(services::units());
     units.extend(contract::units());
     units
 }

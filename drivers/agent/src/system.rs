@@ -77,7 +77,11 @@ impl Machine {
             command.grant(name, *session, SESSION_RIGHTS);
         }
         for name in INHERITED {
-            if let Some(handle) = start::handle(name) {
+            // What may not be passed on is no reason not to start.
+            let may_go = |handle: &Handle| {
+                calls::inspect(*handle).is_ok_and(|(_, rights, ..)| rights.contains(Rights::TRANSFER))
+            };
+            if let Some(handle) = start::handle(name).filter(may_go) {
                 command.grant(name, handle, Rights::all());
             }
         }

@@ -65,8 +65,7 @@ impl<const FAULT: u8> Driver<FAULT> {
         places.into_iter().zip(args).for_each(|(place, value)| place.set(*value));
         let thread = Id::try_new(1).expect("1 is an id");
         loop {
-            let mut cx =
-                Context { cpu: CpuId(0), thread, process: self.process, subject: Subject::NONE, registers };
+            let mut cx = Context { cpu: CpuId(0), thread, process: self.process, subject: Subject::NONE, registers };
             match self.kernel.dispatch(call as u64, &mut cx)? {
                 Answer::Values(values) => return Ok(values),
                 Answer::Partial(error, _) => return Err(error),

@@ -168,9 +168,7 @@ impl<const FAULT: u8> Run<FAULT> {
                 What::Notification { bits: 0, waiters: Default::default(), bound: None },
                 LOOK | Rights::SEND | Rights::RECEIVE,
             ),
-            Call::EndpointCreate => {
-                (Kind::Endpoint, Self::fresh_endpoint(), LOOK | Rights::RECEIVE | Rights::MANAGE)
-            }
+            Call::EndpointCreate => (Kind::Endpoint, Self::fresh_endpoint(), LOOK | Rights::RECEIVE | Rights::MANAGE),
             _ => {
                 let reply = Reply {
                     state: ReplyState::Free,
@@ -204,7 +202,8 @@ impl<const FAULT: u8> Run<FAULT> {
         if let Some((c, [session, ..])) = self.agree(p, plan, outcome) {
             let endpoint = self.named(c);
             let number = self.number(p, session);
-            let object = self.m.object(Kind::Session, number, What::Session { endpoint, badge, senders: 0, ended: false });
+            let object =
+                self.m.object(Kind::Session, number, What::Session { endpoint, badge, senders: 0, ended: false });
             self.m.endpoint(endpoint).last_badge = badge;
             self.m.endpoint(endpoint).sessions.insert(badge, object);
             self.m.add(p, session, object, LOOK | Rights::SEND, None);

@@ -4,7 +4,11 @@
 //! lost, none comes from nowhere); every so often whole capability tables are compared, and every frame has to have
 //! one owner and one payer. The same runs against a core with a fault planted in it have to fail.
 
+mod authority;
+mod exchange;
 mod frames;
+mod leases;
+mod messages;
 mod ops;
 mod reference;
 mod run;

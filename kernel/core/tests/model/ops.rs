@@ -1,11 +1,9 @@
 //! The operations: what each has to answer, and what comes of it.
 
-use crate::reference::{Lease, Message, Reply, ReplyState, Wait, What, O, P};
-use crate::run::{Run, DATA, LENGTH, LOOK};
+use crate::reference::{ReplyState, Wait, What, P};
+use crate::run::Run;
 use abi::call::Call;
-use abi::memory::PAGE_SIZE;
-use abi::message::{buffer, Extras, LeaseAccess};
-use abi::{Error, Kind, Rights};
+use abi::{Kind, Rights};
 use kernel_core::object::ProcessState;
 use kernel_core::world::Outcome;
 

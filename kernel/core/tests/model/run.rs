@@ -336,7 +336,8 @@ impl<const FAULT: u8> Run<FAULT> {
             assert_eq!(self.w.words(thread), words, "process {p}: its words");
         }
         if let Some((length, access)) = expect.lease {
-            let told = (self.w.buffer(thread, buffer::RECEIVED_LEASES), self.w.buffer(thread, buffer::RECEIVED_LEASES + 1));
+            let told =
+                (self.w.buffer(thread, buffer::RECEIVED_LEASES), self.w.buffer(thread, buffer::RECEIVED_LEASES + 1));
             assert_eq!(told, (length, access), "process {p}: its lease");
         }
     }

@@ -291,6 +291,43 @@ fn the_capabilities_of_a_process_can_be_listed() {
 }
 
 #[test]
+fn a_listing_that_is_interrupted_goes_on_where_it_was() {
+    let mut d = Driver::<{ Fault::NONE }>::default();
+    let process = d.process;
+    let handles: Vec<u64> =
+        (0..600).map(|_| d.make(Call::NotificationCreate, &[Handle::SELF_QUOTA.word()]).unwrap().word()).collect();
+    for handle in &handles[..599] {
+        d.call(Call::Close, &[*handle]).unwrap();
+    }
+    let (_, id) = thread(&mut d, process);
+    d.call(Call::Close, &[Handle::new(2, 2).word()]).unwrap_err();
+    d.kernel.leave(CPU);
+    d.kernel.machine.interrupt_every(1);
+    let mut tries = 0;
+    let (rip, mut at) = (d.kernel.threads[id].registers.rip.get(), 3);
+    loop {
+        let r = &d.kernel.threads[id].registers;
+        r.rax.set(Call::ProcessCapability as u64);
+        r.rdi.set(Handle::SELF_PROCESS.word());
+        r.rsi.set(at);
+        r.rdx.set(BASE);
+        r.rip.set(rip);
+        assert_eq!(d.kernel.syscall(CPU), Next::Run(id));
+        let r = &d.kernel.threads[id].registers;
+        if r.rax.get() != Call::ProcessCapability as u64 {
+            assert_eq!((r.rax.get(), r.rip.get()), (0, rip));
+            break;
+        }
+        assert_eq!(r.rip.get(), rip - 2, "the instruction is run again");
+        assert!(r.rsi.get() > at, "and gets on");
+        at = r.rsi.get();
+        tries += 1;
+    }
+    assert_eq!(d.peek_words(0, 1), [handles[599]]);
+    assert!(tries >= 3);
+}
+
+#[test]
 fn the_log_keeps_what_programs_wrote_and_lets_nobody_forge_lines() {
     let mut d = Driver::<{ Fault::NONE }>::default();
     let me = d.process;
