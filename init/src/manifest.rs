@@ -342,13 +342,9 @@ mod tests {
 
     #[test]
     fn unknown_keys_and_bad_values_are_refused() {
-        for line in [
-            "namespaces = ['file']",
-            "restart = 'sometimes'",
-            "namespace = ['a:b']",
-            "namespace = ['*x']",
-            "needs = 3",
-        ] {
+        for line in
+            ["namespaces = ['file']", "restart = 'sometimes'", "namespace = ['a:b']", "namespace = ['*x']", "needs = 3"]
+        {
             assert!(Manifest::parse(&with(line)).is_err(), "{line}");
         }
         for (from, to) in [
@@ -375,7 +371,8 @@ mod tests {
 
     #[test]
     fn instances_are_made_of_templates() {
-        let text = CONSOLE.replace("\"console\"", "\"block-{instance}\"").replacen("priority", "template = true\npriority", 1);
+        let text =
+            CONSOLE.replace("\"console\"", "\"block-{instance}\"").replacen("priority", "template = true\npriority", 1);
         let made = Manifest::parse(&text).unwrap().instance("3").unwrap();
         assert_eq!((made.name.as_str(), made.scheme.as_deref(), made.template), ("block-3", Some("block-3"), false));
     }

@@ -70,7 +70,11 @@ impl Machine {
     /// Bytes from the framebuffer's first pixel to its last; 0 where there is none.
     pub fn framebuffer_length(&self) -> u64 {
         let [address, stride, _, height, _] = self.framebuffer;
-        if address == 0 { 0 } else { stride.saturating_mul(height) }
+        if address == 0 {
+            0
+        } else {
+            stride.saturating_mul(height)
+        }
     }
 }
 

@@ -47,12 +47,14 @@ fn decode(values: &[u8; 7]) -> Option<u64> {
         0 => None,
         _ => Some(u64::from(v)),
     };
-    let (second, minute, day, month, year) = (number(second)?, number(minute)?, number(day)?, number(month)?, number(year)?);
+    let (second, minute, day, month, year) =
+        (number(second)?, number(minute)?, number(day)?, number(month)?, number(year)?);
     let hour = match (mode & 2, hour & 0x80) {
         (0, pm) => number(hour & 0x7f)?.checked_rem(12)?.checked_add(if pm == 0 { 0 } else { 12 })?,
         _ => number(hour)?,
     };
-    let sound = second < 60 && minute < 60 && hour < 24 && (1..=31).contains(&day) && (1..=12).contains(&month) && year < 100;
+    let sound =
+        second < 60 && minute < 60 && hour < 24 && (1..=31).contains(&day) && (1..=12).contains(&month) && year < 100;
     if !sound {
         return None;
     }

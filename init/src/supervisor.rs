@@ -95,7 +95,8 @@ impl Supervisor {
         notification: Notification,
         own: Vec<(String, Handle)>,
     ) -> Supervisor {
-        let free_pages = calls::quota_info(root(InitHandle::Quota)).map_or(0, |(limit, used, _)| limit.saturating_sub(used));
+        let free_pages =
+            calls::quota_info(root(InitHandle::Quota)).map_or(0, |(limit, used, _)| limit.saturating_sub(used));
         Supervisor { archive, machine, notification, services: Vec::new(), templates: Vec::new(), own, free_pages }
     }
 
@@ -175,7 +176,17 @@ impl Supervisor {
             }
         }
         let life = Life::default();
-        self.services.push(Service { manifest, life, quota, endpoint, session, keepsake, namespace, grants, process: None });
+        self.services.push(Service {
+            manifest,
+            life,
+            quota,
+            endpoint,
+            session,
+            keepsake,
+            namespace,
+            grants,
+            process: None,
+        });
         Ok(())
     }
 

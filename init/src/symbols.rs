@@ -50,7 +50,8 @@ pub fn lines(report: &FaultReport, file: Option<&[u8]>) -> Vec<String> {
     let who = String::from_utf8_lossy(report.name.get(..end).unwrap_or(&[])).to_string();
     let [rip, rsp, rflags] = report.state;
     let mut out = Vec::new();
-    let mut first = format!("fault: {who} (process {}, thread {}): {}", report.process, report.thread, vector(report.vector));
+    let mut first =
+        format!("fault: {who} (process {}, thread {}): {}", report.process, report.thread, vector(report.vector));
     match report.vector {
         14 => {
             let access = match report.code & 0b1_0010 {

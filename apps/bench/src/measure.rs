@@ -57,7 +57,13 @@ impl Counters {
     }
 
     /// Does something `count` times and tells what it took.
-    fn run(&self, name: &'static str, count: u64, limit: Option<u64>, mut act: impl FnMut() -> Result<()>) -> Result<Row> {
+    fn run(
+        &self,
+        name: &'static str,
+        count: u64,
+        limit: Option<u64>,
+        mut act: impl FnMut() -> Result<()>,
+    ) -> Result<Row> {
         // Once for everything that is slow only the first time.
         act()?;
         let before = self.sample()?;
@@ -130,9 +136,10 @@ pub fn all(program: &[u8], print: &mut dyn FnMut(&Row)) -> Result<()> {
     let session = server.session;
     print(&counters.run("call and reply_recv, 0 words", MANY, Some(1200), || check(raw::call_bare(session, 0, 0)))?);
     let mut words = [1, 2, 3, 4, 5, 6];
-    print(&counters.run("call and reply_recv, 6 words", MANY, Some(1200), || {
-        check(raw::call_words(session, 0, &mut words))
-    })?);
+    print(
+        &counters
+            .run("call and reply_recv, 6 words", MANY, Some(1200), || check(raw::call_words(session, 0, &mut words)))?,
+    );
     let (memory, mapping) = memory::create(Handle::SELF_QUOTA, MAPPED as u64, MemoryFlags::empty())?;
     let address = mapping.address() as *const u8;
     let extras = Extras::new(0, 1, false).0;
@@ -169,7 +176,8 @@ fn notification(counters: &Counters) -> Result<Row> {
     // The waiter is above us from now on, and reaches its wait before we go on.
     calls::thread_priority(Handle::SELF_THREAD, scheme::process::DEFAULT_PRIORITY - 8)?;
     calls::thread_yield()?;
-    let row = counters.run("notify a waiting thread of higher priority, and back", MANY, None, || calls::notify(handle, 1));
+    let row =
+        counters.run("notify a waiting thread of higher priority, and back", MANY, None, || calls::notify(handle, 1));
     calls::notify(handle, 2)?;
     waiter.join(0)?;
     calls::thread_priority(Handle::SELF_THREAD, scheme::process::DEFAULT_PRIORITY)?;
@@ -212,7 +220,8 @@ pub fn boot() -> Result<Vec<Row>> {
     let words = Counters::new()?.words()?;
     let at = |c: Counter| words.get(c as usize).copied().unwrap_or(0);
     let one = |name, tsc, limit| Row { name, total: Sample { tsc, ..Sample::default() }, count: 1, limit };
-    let mut rows = vec![one("boot: kernel entry to init", at(Counter::InitTsc).wrapping_sub(at(Counter::EntryTsc)), None)];
+    let mut rows =
+        vec![one("boot: kernel entry to init", at(Counter::InitTsc).wrapping_sub(at(Counter::EntryTsc)), None)];
     let text = File::read_all_of("services:sh", 4096)?;
     let text = core::str::from_utf8(&text).map_err(|_| Error::Corrupt)?;
     let ready_ns: u64 = text.lines().find_map(|l| l.strip_prefix("ready-ns ")?.parse().ok()).ok_or(Error::Corrupt)?;

@@ -12,7 +12,7 @@ use crate::machine::Disk;
 use crate::runner::{BootPlan, Session, Unit};
 use crate::suites::volume::{clean, contents, holds, sums, Volume};
 
-const VOLUME: Volume = Volume { bits: 32, size_mib: 256, cluster_sectors: 8, files: 9, large_mib: 32 };
+const VOLUME: Volume = Volume { bits: 32, size_mib: 300, cluster_sectors: 8, files: 9, large_mib: 32 };
 const LARGE: &str = "the large one.bin";
 const ROUNDS: u32 = 4;
 const KILLS: u32 = 5;

@@ -65,7 +65,8 @@ impl Volume {
     /// # Errors
     /// When a tool fails; with its words.
     pub fn make(&self, folder: &Path) -> Result<PathBuf, String> {
-        let image = Self::image(folder);
+        // It gets its name when it is whole: a failure is not mistaken for a volume later.
+        let image = folder.join("unfinished.img");
         let tree = folder.join("tree");
         for entry in self.entries() {
             let file = tree.join(&entry.path);
@@ -87,7 +88,9 @@ impl Volume {
         arguments.push("::/");
         tool("mcopy", &arguments)?;
         clean(&image)?;
-        Ok(image)
+        let whole = Self::image(folder);
+        std::fs::rename(&image, &whole).map_err(|error| format!("{}: {error}", whole.display()))?;
+        Ok(whole)
     }
 
     /// Makes an empty volume at `image`.

@@ -66,7 +66,9 @@ fn serial(notification: Handle) -> Result<Option<(Uart<PortRange>, Interrupt)>> 
 fn display() -> Result<Option<Display>> {
     let Some(memory) = start::handle("framebuffer") else { return Ok(None) };
     let arguments = start::arguments();
-    let Some(shape) = arguments.iter().find_map(|a| Shape::parse(a.strip_prefix("framebuffer=")?)) else { return Ok(None) };
+    let Some(shape) = arguments.iter().find_map(|a| Shape::parse(a.strip_prefix("framebuffer=")?)) else {
+        return Ok(None);
+    };
     let window = Window::map(memory, shape.address % PAGE_SIZE, shape.length(), true)?;
     Ok(Some(Display::new(Box::new(Framebuffer::new(window, shape)))))
 }

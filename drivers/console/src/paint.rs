@@ -55,7 +55,9 @@ impl Painter {
         let glyphs: Vec<_> = cells.iter().map(|c| self.font.rows(c.character)).collect();
         line.resize(cells.len().saturating_mul(WIDTH), 0);
         for y in 0..HEIGHT {
-            for (column, ((cell, glyph), pixels)) in cells.iter().zip(&glyphs).zip(line.chunks_exact_mut(WIDTH)).enumerate() {
+            for (column, ((cell, glyph), pixels)) in
+                cells.iter().zip(&glyphs).zip(line.chunks_exact_mut(WIDTH)).enumerate()
+            {
                 let mut bits = glyph.get(y).copied().unwrap_or(0);
                 // The cursor: the cell's last two rows in the foreground.
                 if cursor == Some(column) && y >= HEIGHT.saturating_sub(2) {

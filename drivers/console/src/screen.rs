@@ -26,8 +26,22 @@ pub const BACKGROUND: u32 = 0x0010_1418;
 
 /// The 16 basic colours, normal then bright.
 const COLOURS: [u32; 16] = [
-    0x0010_1418, 0x00c9_4f4f, 0x005f_af5f, 0x00c0_a050, 0x005f_87d7, 0x00af_6fbf, 0x0050_a8a8, 0x00d0_d0d0, //
-    0x0060_6870, 0x00ff_7070, 0x0080_e080, 0x00ff_e080, 0x0080_b0ff, 0x00e0_90f0, 0x0070_e0e0, 0x00ff_ffff,
+    0x0010_1418,
+    0x00c9_4f4f,
+    0x005f_af5f,
+    0x00c0_a050,
+    0x005f_87d7,
+    0x00af_6fbf,
+    0x0050_a8a8,
+    0x00d0_d0d0, //
+    0x0060_6870,
+    0x00ff_7070,
+    0x0080_e080,
+    0x00ff_e080,
+    0x0080_b0ff,
+    0x00e0_90f0,
+    0x0070_e0e0,
+    0x00ff_ffff,
 ];
 
 #[derive(Clone, Copy)]
@@ -225,7 +239,9 @@ impl Grid {
                     let colour = match (rest.next(), rest.next()) {
                         (Some(5), Some(n)) => Some(palette(n)),
                         (Some(2), Some(r)) => match (rest.next(), rest.next()) {
-                            (Some(g), Some(b)) => Some((u32::from(r & 255) << 16) | (u32::from(g & 255) << 8) | u32::from(b & 255)),
+                            (Some(g), Some(b)) => {
+                                Some((u32::from(r & 255) << 16) | (u32::from(g & 255) << 8) | u32::from(b & 255))
+                            }
                             _ => None,
                         },
                         _ => None,
@@ -325,8 +341,12 @@ impl Perform for Grid {
                 1 => self.erase(self.row, 0, self.column.saturating_add(1)),
                 _ => self.erase(self.row, 0, self.columns),
             },
-            ('L', false) if (self.top..=self.bottom).contains(&self.row) => self.scroll(self.row, self.bottom, count(0), false),
-            ('M', false) if (self.top..=self.bottom).contains(&self.row) => self.scroll(self.row, self.bottom, count(0), true),
+            ('L', false) if (self.top..=self.bottom).contains(&self.row) => {
+                self.scroll(self.row, self.bottom, count(0), false)
+            }
+            ('M', false) if (self.top..=self.bottom).contains(&self.row) => {
+                self.scroll(self.row, self.bottom, count(0), true)
+            }
             ('S', false) => self.scroll(self.top, self.bottom, count(0), true),
             ('T', false) => self.scroll(self.top, self.bottom, count(0), false),
             ('@', false) => self.shift(count(0), true),

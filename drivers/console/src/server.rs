@@ -136,7 +136,11 @@ impl Console {
 
 impl Scheme for Console {
     fn open(&mut self, _caller: &Caller, path: &str, _flags: OpenFlags) -> Outcome<Opened> {
-        if path.is_empty() { Ok(Opened::new(1)) } else { Err(Error::NotFound.into()) }
+        if path.is_empty() {
+            Ok(Opened::new(1))
+        } else {
+            Err(Error::NotFound.into())
+        }
     }
 
     fn read(&mut self, _caller: &Caller, _offset: u64, target: &mut Target<'_>) -> Outcome<usize> {
@@ -220,7 +224,10 @@ mod tests {
         let harness = console();
         let file = harness.root().open_at("", OpenFlags::READ | OpenFlags::WRITE).unwrap();
         file.write_all(b"one\ntwo").unwrap();
-        let row = |n| harness.scheme(|c| c.display.as_ref().unwrap().screen.row(n).iter().map(|c| c.character).collect::<String>());
+        let row = |n| {
+            harness
+                .scheme(|c| c.display.as_ref().unwrap().screen.row(n).iter().map(|c| c.character).collect::<String>())
+        };
         assert_eq!((row(0).trim_end().to_owned(), row(1).trim_end().to_owned()), ("one".into(), "two".into()));
         assert_eq!(file.control(SIZE, 0, &[], &mut []).unwrap().0, 20 | 4 << 32);
     }

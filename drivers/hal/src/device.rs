@@ -36,7 +36,11 @@ impl PciDevice {
     pub fn interrupts(&self, count: u64) -> Result<Vec<Interrupt>> {
         let (_, _, mut caps) = self.claim.control_with(bus::INTERRUPTS, count, &[], &mut [], &[])?;
         let all: Vec<Interrupt> = caps.drain().map(Interrupt::new).collect();
-        if all.len() as u64 == count { Ok(all) } else { Err(Error::TableFull) }
+        if all.len() as u64 == count {
+            Ok(all)
+        } else {
+            Err(Error::TableFull)
+        }
     }
 
     /// Lets the device master the bus; its view of memory. Errors: the bus manager's.

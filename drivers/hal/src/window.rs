@@ -31,9 +31,8 @@ impl Window {
         }
         let protection = if writable { Protection::READ | Protection::WRITE } else { Protection::READ };
         // SAFETY: the kernel chooses the address, so nothing in use is replaced.
-        let pages = unsafe {
-            syscall::space_map(Handle::SELF_SPACE, memory, 0, first, mapped, u64::from(protection.bits()))
-        }?;
+        let pages =
+            unsafe { syscall::space_map(Handle::SELF_SPACE, memory, 0, first, mapped, u64::from(protection.bits())) }?;
         Ok(Window { pages, mapped, base: (pages + skew) as usize, length })
     }
 

@@ -35,12 +35,7 @@ pub fn disk() -> FakeFunction {
 
 /// A bridge to another bus.
 pub fn bridge(secondary: u8) -> FakeFunction {
-    let words = [
-        (0x00, 0x0001_1b36),
-        (0x08, 0x0604_0000),
-        (0x0c, 0x0001_0000),
-        (0x18, u32::from(secondary) << 8),
-    ];
+    let words = [(0x00, 0x0001_1b36), (0x08, 0x0604_0000), (0x0c, 0x0001_0000), (0x18, u32::from(secondary) << 8)];
     FakeFunction { words: words.into_iter().map(|(at, value)| (at, (value, 0))).collect() }
 }
 

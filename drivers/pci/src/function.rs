@@ -83,9 +83,7 @@ impl Function {
                 Some(Region::Memory { address: u64::from(address), length: u64::from(size) })
             }
             Bar::Memory64 { address, size, .. } if address != 0 => Some(Region::Memory { address, length: size }),
-            Bar::Io { port } if port != 0 => {
-                Some(Region::Ports { first: u16::try_from(port).ok()?, count: ports? })
-            }
+            Bar::Io { port } if port != 0 => Some(Region::Ports { first: u16::try_from(port).ok()?, count: ports? }),
             _ => None,
         }
     }
@@ -103,7 +101,11 @@ impl Function {
         let Some(msix) = self.msix(space) else { return [0..0, 0..0] };
         let range = |bar: u8, offset: u32, bytes: u64| {
             let start = u64::from(offset);
-            if bar == index { start..start.saturating_add(bytes) } else { 0..0 }
+            if bar == index {
+                start..start.saturating_add(bytes)
+            } else {
+                0..0
+            }
         };
         let entries = u64::from(msix.table_size());
         [
@@ -116,9 +118,14 @@ impl Function {
     pub fn set_mastering(&self, space: &dyn ConfigSpace, on: bool) {
         let mut header = PciHeader::new(self.address());
         header.update_command(Access(space), |command| {
-            let always = CommandRegister::IO_ENABLE | CommandRegister::MEMORY_ENABLE | CommandRegister::INTERRUPT_DISABLE;
+            let always =
+                CommandRegister::IO_ENABLE | CommandRegister::MEMORY_ENABLE | CommandRegister::INTERRUPT_DISABLE;
             let command = command | always;
-            if on { command | CommandRegister::BUS_MASTER_ENABLE } else { command - CommandRegister::BUS_MASTER_ENABLE }
+            if on {
+                command | CommandRegister::BUS_MASTER_ENABLE
+            } else {
+                command - CommandRegister::BUS_MASTER_ENABLE
+            }
         });
     }
 
@@ -157,7 +164,9 @@ impl Function {
 
     fn power_cycle(&self, space: &dyn ConfigSpace) -> bool {
         let power = self.capability(space, |c| matches!(c, PciCapability::PowerManagement(_)));
-        let Some(at) = power.and_then(|p| p.address().offset.checked_add(register::POWER_CONTROL)) else { return false };
+        let Some(at) = power.and_then(|p| p.address().offset.checked_add(register::POWER_CONTROL)) else {
+            return false;
+        };
         let value = space.read(self.address(), at);
         if value & (1 << 3) != 0 {
             return false;

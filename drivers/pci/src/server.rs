@@ -256,9 +256,7 @@ impl<S: ConfigSpace> Scheme for Pci<S> {
                 let value = self.space.read(function.address(), offset.ok_or(Error::BadArgument)?);
                 Ok(Controlled::value(u64::from(value)))
             }
-            bus::BAR | bus::BAR_PART | bus::INTERRUPTS | bus::START if !claimed => {
-                Err(Error::PermissionDenied.into())
-            }
+            bus::BAR | bus::BAR_PART | bus::INTERRUPTS | bus::START if !claimed => Err(Error::PermissionDenied.into()),
             bus::BAR | bus::BAR_PART => {
                 let (cap, value, first) = self.bar(&function, control.argument, control.command == bus::BAR)?;
                 let caps = Vec::from([(cap, true)]);

@@ -42,8 +42,8 @@ pub mod sched;
 pub mod syscall;
 #[cfg(any(test, feature = "host"))]
 pub mod test_machine;
+pub mod tree;
 #[cfg(any(test, feature = "host"))]
 pub mod world;
-pub mod tree;
 
 pub use kernel::{Kernel, Next};

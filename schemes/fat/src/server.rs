@@ -54,7 +54,8 @@ impl<D: BlockDevice> FatServer<D> {
         }
         if self.volume.is_none() {
             let clock = self.clock;
-            let mounted = (self.open)().and_then(|device| Fat::mount(device, MountOptions::default(), Box::new(clock) as Clock));
+            let mounted =
+                (self.open)().and_then(|device| Fat::mount(device, MountOptions::default(), Box::new(clock) as Clock));
             match mounted {
                 Ok(volume) => self.volume = Some(volume),
                 Err(error) => {
@@ -148,7 +149,9 @@ impl<D: BlockDevice> Scheme for FatServer<D> {
     fn open(&mut self, caller: &Caller, path: &str, flags: OpenFlags) -> Outcome<Opened> {
         let id = self.open_node(caller.id, path, flags)?;
         let checked = self.volume()?.stat(id).and_then(|stat| match stat.kind {
-            Kind::Directory if flags.contains(OpenFlags::WRITE) && !flags.contains(OpenFlags::DIRECTORY) => Err(Error::IsDirectory),
+            Kind::Directory if flags.contains(OpenFlags::WRITE) && !flags.contains(OpenFlags::DIRECTORY) => {
+                Err(Error::IsDirectory)
+            }
             Kind::File if flags.contains(OpenFlags::DIRECTORY) => Err(Error::NotDirectory),
             Kind::File if flags.contains(OpenFlags::WRITE) && self.volume()?.is_read_only() => Err(Error::ReadOnly),
             Kind::File if flags.contains(OpenFlags::WRITE | OpenFlags::TRUNCATE) && stat.size > 0 => {
@@ -269,9 +272,18 @@ impl<D: BlockDevice> Scheme for FatServer<D> {
     }
 
     fn unlink(&mut self, caller: &Caller, path: &str, directory: bool) -> Outcome<()> {
-        let removed = self.in_parent(caller.id, path, |fat, parent, name| {
-            if directory { fat.rmdir(parent, name) } else { fat.unlink(parent, name) }
-        });
+        let removed =
+            self.in_parent(
+                caller.id,
+                path,
+                |fat, parent, name| {
+                    if directory {
+                        fat.rmdir(parent, name)
+                    } else {
+                        fat.unlink(parent, name)
+                    }
+                },
+            );
         match removed {
             Err(Error::NotFound) if caller.redo => {}
             other => other?,

@@ -92,7 +92,13 @@ impl<D: DmaMemory, T: Copy> Disk<D, T> {
             return Err(Error::BadArgument);
         }
         // Every request has at least two descriptors, so half as many slots always suffice; all are kept simple.
-        Ok(Disk { queue, slots, free: (0..size).rev().collect(), flying: vec![None; size], counters: Counters::default() })
+        Ok(Disk {
+            queue,
+            slots,
+            free: (0..size).rev().collect(),
+            flying: vec![None; size],
+            counters: Counters::default(),
+        })
     }
 
     /// What was counted.

@@ -214,7 +214,11 @@ mod tests {
                 let mut d = [0; 16];
                 self.memory.read(usize::from(at) * 16, &mut d).unwrap();
                 let flags = u16::from_le_bytes([d[12], d[13]]);
-                chain.push((u64::from_le_bytes(d[..8].try_into().unwrap()), u32::from_le_bytes(d[8..12].try_into().unwrap()), flags));
+                chain.push((
+                    u64::from_le_bytes(d[..8].try_into().unwrap()),
+                    u32::from_le_bytes(d[8..12].try_into().unwrap()),
+                    flags,
+                ));
                 if flags & 1 == 0 {
                     return Some((head, chain));
                 }

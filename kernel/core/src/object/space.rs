@@ -3,8 +3,8 @@
 use super::{Header, Lease, ListLinks, Memory, TreeLinks};
 use crate::address::FrameNumber;
 use crate::field::Field;
-use crate::{field_enum, fields};
 use crate::id::Link;
+use crate::{field_enum, fields};
 
 field_enum! {
     /// What a mapping leads to.
