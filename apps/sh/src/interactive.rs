@@ -8,7 +8,6 @@ use crate::lexer::SyntaxError;
 use crate::parser::parse;
 use crate::shell::Shell;
 use crate::system::Shared;
-use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
 use scheme::Result;
@@ -25,10 +24,9 @@ pub fn is_console(stream: &Shared) -> bool {
     stream.control(SIZE, 0).is_ok()
 }
 
-/// What the keyboard still holds, and the line in the making.
+/// The lines asked for so far.
 struct Lines {
     editor: Editor,
-    typed: VecDeque<u8>,
 }
 
 /// How asking for a line ended.
@@ -50,30 +48,29 @@ impl Lines {
     fn edit(&mut self, input: &Shared, out: &Shared, prompt: &str) -> Result<Answer> {
         let mut shown = self.editor.begin(prompt);
         loop {
-            while let Some(byte) = self.typed.pop_front() {
-                let answer = match self.editor.byte(byte, &mut shown) {
-                    Event::Editing => continue,
-                    Event::Line(line) => Answer::Line(line),
-                    Event::Interrupt => Answer::Interrupt,
-                    Event::EndOfInput => Answer::End,
-                };
-                out.write_all(shown.as_bytes())?;
-                return Ok(answer);
-            }
             out.write_all(shown.as_bytes())?;
             shown.clear();
-            let mut bytes = [0; 64];
-            match input.read(&mut bytes)? {
-                0 => return Ok(Answer::End),
-                length => self.typed.extend(bytes.iter().take(length)),
+            // One at a time: what was typed behind the line's end is for whoever reads next, which may be a command.
+            let mut byte = [0];
+            if input.read(&mut byte)? == 0 {
+                return Ok(Answer::End);
             }
+            let [byte] = byte;
+            let answer = match self.editor.byte(byte, &mut shown) {
+                Event::Editing => continue,
+                Event::Line(line) => Answer::Line(line),
+                Event::Interrupt => Answer::Interrupt,
+                Event::EndOfInput => Answer::End,
+            };
+            out.write_all(shown.as_bytes())?;
+            return Ok(answer);
         }
     }
 }
 
 /// Talks until `exit` or the end of input; the status.
 pub fn run(shell: &mut Shell) -> u8 {
-    let mut lines = Lines { editor: Editor::new(), typed: VecDeque::new() };
+    let mut lines = Lines { editor: Editor::new() };
     let [_, out, _] = shell.streams.clone();
     let _ = out.write_all(GREETING.as_bytes());
     // The prompt follows: whoever waits for a usable shell waits for this.

@@ -20,6 +20,8 @@ const KILLS: u32 = 5;
 /// Slow enough that 96 MiB of reading and writing outlast a round's kills on any host.
 const BYTES_PER_SECOND: u64 = 12 << 20;
 
+const KILL: &str = "kill virtio-blk-1 && echo killed";
+
 /// One boot for all rounds.
 pub fn units() -> Vec<Unit> {
     let mut plan = BootPlan::new(|context, folder| {

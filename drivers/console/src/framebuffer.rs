@@ -33,7 +33,7 @@ impl Shape {
             height: small(height)?,
             red_first: format == 2,
         };
-        let fits = shape.width.checked_mul(4)? <= shape.stride && shape.stride % 4 == 0;
+        let fits = shape.width.checked_mul(4)? <= shape.stride && shape.stride.is_multiple_of(4);
         (address != 0 && fits && matches!(format, 1 | 2)).then_some(shape)
     }
 

@@ -14,6 +14,7 @@ pub trait Surface {
 }
 
 /// Paints a screen on a surface, keeping count of the cursor it drew.
+#[derive(Default)]
 pub struct Painter {
     font: Font,
     line: Vec<u32>,
@@ -23,12 +24,6 @@ pub struct Painter {
 /// Columns and rows of cells that fit a surface.
 pub fn cells(size: (usize, usize)) -> (usize, usize) {
     (size.0 / WIDTH, size.1 / HEIGHT)
-}
-
-impl Default for Painter {
-    fn default() -> Self {
-        Painter { font: Font::new(), line: Vec::new(), cursor: None }
-    }
 }
 
 impl Painter {

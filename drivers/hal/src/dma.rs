@@ -53,9 +53,9 @@ impl DmaMemory for DmaBuffer {
     }
     fn read(&self, offset: usize, out: &mut [u8]) -> Result<()> {
         let from = self.check(offset, out.len())? as *const u8;
-        // SAFETY: (1) the range was checked and is mapped for good; (2) no reference to it exists; (3) the device may write
-        // meanwhile: volatile, and whatever comes is checked by the caller.
         for (i, byte) in out.iter_mut().enumerate() {
+            // SAFETY: (1) the range was checked and is mapped for good; (2) no reference to it exists; (3) the device may write
+            // meanwhile: volatile, and whatever comes is checked by the caller.
             *byte = unsafe { from.add(i).read_volatile() };
         }
         Ok(())

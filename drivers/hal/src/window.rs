@@ -55,7 +55,7 @@ impl Window {
     /// The address of `width` bytes at `offset`, if they lie inside and are aligned.
     fn at(&self, offset: usize, width: usize) -> Option<usize> {
         let end = offset.checked_add(width)?;
-        (end <= self.length && (self.base + offset) % width == 0).then_some(self.base + offset)
+        (end <= self.length && (self.base + offset).is_multiple_of(width)).then_some(self.base + offset)
     }
 
     /// Writes 32-bit words one after another, as for pixels; what lies outside is dropped.

@@ -228,6 +228,10 @@ impl System for World {
     }
     fn control(&mut self, path: &str, command: u64, _: u64, input: &[u8], _: usize) -> Result<(u64, Vec<u8>)> {
         assert_eq!(path, "services:");
+        if command == scheme::services::COUNTERS {
+            let words: [u64; 5] = [0, 0, 0, 97, 100];
+            return Ok((5, words.iter().flat_map(|word| word.to_le_bytes()).collect()));
+        }
         let text = String::from_utf8(input.to_vec()).unwrap();
         if text == "nobody" {
             return Err(Error::NotFound);

@@ -91,7 +91,7 @@ impl VirtioBlk {
     /// The length of a transfer at `offset` of at most `length` bytes; 0 at the end. Errors: `BadArgument` unaligned.
     fn span(&self, offset: u64, length: usize) -> Result<usize> {
         let block = u64::from(self.info.block_size);
-        if offset % block != 0 || length as u64 % block != 0 {
+        if !offset.is_multiple_of(block) || !(length as u64).is_multiple_of(block) {
             return Err(Error::BadArgument);
         }
         let left = self.info.size_bytes().saturating_sub(offset);

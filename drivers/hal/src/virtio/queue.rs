@@ -189,8 +189,11 @@ mod tests {
     use abi::error::Error;
 
     fn segment(n: u64) -> Segment {
-        Segment { address: 0x1000 * n, length: 512, device_writes: n % 2 == 0 }
+        Segment { address: 0x1000 * n, length: 512, device_writes: n.is_multiple_of(2) }
     }
+
+    /// Address, length and flags of each descriptor.
+    type Chain = Vec<(u64, u32, u16)>;
 
     /// Completes like a device: takes available entries and puts them in the used ring.
     struct Device {
@@ -201,7 +204,7 @@ mod tests {
     }
 
     impl Device {
-        fn take(&mut self) -> Option<(u16, Vec<(u64, u32, u16)>)> {
+        fn take(&mut self) -> Option<(u16, Chain)> {
             let (_, available, _) = layout(self.size);
             if self.memory.read_u16(available + 2).unwrap() == self.taken {
                 return None;

@@ -26,7 +26,7 @@ fn run<const FAULT: u8>(seed: u64, operations: u64) -> Run<FAULT> {
     let mut run = Run::<FAULT>::new(seed);
     while run.operations < operations {
         run.step();
-        if run.operations % 64 == 0 {
+        if run.operations.is_multiple_of(64) {
             run.compare_tables();
             run.compare_objects();
             frames::check(&run.w.kernel, FRAMES);

@@ -133,7 +133,7 @@ impl<const FAULT: u8> Run<FAULT> {
             0..80 if serves && ready && wanted => self.recv(p),
             0..35 if serves && ready => self.recv(p),
             // Half of them mostly serve: if all called, all would wait for each other.
-            35..90 if serves && p % 2 == 0 && self.random.chance(85) => self.recv(p),
+            35..90 if serves && p.is_multiple_of(2) && self.random.chance(85) => self.recv(p),
             35..90 if calls => self.send(p, Call::Call),
             90..95 if calls => self.send(p, Call::Send),
             _ if accounts && !ready => self.create(p, Call::ReplyCreate),
