@@ -9,7 +9,7 @@ use crate::id::{Id, Link};
 use crate::object::Quota;
 
 /// Marks a type that is made of [`Field`]s alone, so that any bits, zero too, are a value of it,
-/// and shared writes are sound. Its size divides the page size. Implemented by [`arena_items`] only.
+/// and shared writes are sound. Its size divides the page size. Implemented by `arena_items!` only.
 pub trait ArenaItem: Default + Clear + Sync + 'static {
     /// Which arena it lives in.
     const KIND: ArenaKind;

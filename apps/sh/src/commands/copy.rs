@@ -8,7 +8,7 @@ use crate::view;
 use alloc::string::String;
 use scheme::stat::FileKind;
 use scheme::wire::OpenFlags;
-use scheme::{Error, Result};
+use scheme::Error;
 
 /// The deepest directory that is copied: a medium can hold a loop.
 pub const DEEPEST: usize = 64;
@@ -113,9 +113,4 @@ fn copy_file(
         }
         target.write_all(chunk.first(length)).map_err(at(to))?;
     }
-}
-
-/// For callers that copy one file themselves. Errors: either side's.
-pub fn copy_one(cx: &mut Context<'_>, from: &str, to: &str) -> Result<()> {
-    copy_file(cx, from, to, &mut Chunk::new()).map_err(|(_, error)| error)
 }

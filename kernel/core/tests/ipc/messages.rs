@@ -352,3 +352,26 @@ fn the_words_of_a_refused_call_are_left_alone() {
     assert_eq!(p.w.err(p.s, Call::Call, &[p.endpoint, 0, 0]), Error::WrongKind);
     assert_eq!(p.w.err(p.c, Call::Recv, &[p.session, 0, 0, 0]), Error::WrongKind);
 }
+
+#[test]
+fn two_threads_of_a_server_take_turns_and_neither_is_forgotten() {
+    let mut p = Pair::new();
+    let s2 = p.w.thread(p.server, 10);
+    let reply2 = p.w.ok(s2, Call::ReplyCreate, &[p.quota])[0];
+    p.server_waits();
+    p.w.waits(s2, Call::Recv, &[p.endpoint, 0, 0, reply2]);
+    p.client_calls(1);
+    assert_eq!((p.state(p.s), p.state(s2)), (ThreadState::Running, ThreadState::Receiving));
+    // The other one waits while this one answers and waits too.
+    p.w.waits(p.s, Call::ReplyRecv, &[p.endpoint, 0, 0, p.reply]);
+    let (_, c2, session2) = p.another_client(100, 10);
+    p.client_calls(2);
+    assert!(matches!(p.w.outcome(s2), Outcome::Done([BADGE, 2, ..])), "first come, first served");
+    p.w.waits(c2, Call::Call, &[session2, 3, 0]);
+    assert!(matches!(p.w.outcome(p.s), Outcome::Done([100, 3, ..])));
+    p.w.waits(s2, Call::ReplyRecv, &[p.endpoint, 22, 0, reply2]);
+    p.w.waits(p.s, Call::ReplyRecv, &[p.endpoint, 33, 0, p.reply]);
+    assert!(matches!(p.w.outcome(p.c), Outcome::Done([0, 22, ..])));
+    assert!(matches!(p.w.outcome(c2), Outcome::Done([0, 33, ..])));
+    p.w.end();
+}

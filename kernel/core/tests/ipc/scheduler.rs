@@ -277,3 +277,17 @@ fn an_answer_to_one_of_equals_has_the_end_of_its_slice_watched() {
     assert_ne!(p.running(), first);
     assert!([Some(p.c), Some(between)].contains(&p.running()));
 }
+
+#[test]
+fn a_receive_that_a_call_ended_has_no_deadline_any_more() {
+    let mut p = Pair::new();
+    let at = p.w.now() + 1_000;
+    p.w.buffer_set(p.s, buffer::DEADLINE, at);
+    p.w.waits(p.s, Call::Recv, &[p.endpoint, 0, extras(0, 0, true), p.reply]);
+    p.client_calls(1);
+    assert!(matches!(p.w.outcome(p.s), Outcome::Done(_)));
+    p.w.time(at);
+    assert!(matches!(p.w.outcome(p.s), Outcome::Done(_)));
+    p.w.waits(p.s, Call::ReplyRecv, &[p.endpoint, 2, 0, p.reply]);
+    assert!(matches!(p.w.outcome(p.c), Outcome::Done([0, 2, ..])));
+}

@@ -205,4 +205,49 @@ impl Model {
             lease.withdrawn = true;
         }
     }
+
+    /// Time passes.
+    pub fn time(&mut self, now: u64) {
+        let mut due: Vec<(u64, P)> = Vec::new();
+        for (p, process) in self.processes.iter().enumerate() {
+            let deadline = match &process.wait {
+                Wait::Sending(message) => message.deadline,
+                Wait::Awaiting { deadline, .. }
+                | Wait::Receiving { deadline, .. }
+                | Wait::Waiting { deadline, .. }
+                | Wait::Sleeping { deadline } => *deadline,
+                Wait::Ready | Wait::None => 0,
+            };
+            if deadline != 0 && deadline <= now {
+                due.push((deadline, p));
+            }
+        }
+        due.sort();
+        for (_, p) in due {
+            self.expire(p);
+        }
+    }
+
+    fn expire(&mut self, p: P) {
+        match &mut self.processes[p].wait {
+            Wait::Sleeping { .. } => return self.wake(p, Expect::status(Ok(()))),
+            Wait::Awaiting { reply, deadline } => {
+                *deadline = 0;
+                let o = *reply;
+                self.withdraw(o);
+                let reply = self.reply(o);
+                if reply.lease.as_ref().is_some_and(|l| !l.maps.is_empty()) {
+                    // It holds frames: the call goes on until its server answers or ends.
+                    reply.end_error.get_or_insert(Error::TimedOut);
+                    return;
+                }
+                (reply.state, reply.caller) = (ReplyState::Cancelled, None);
+                self.processes[p].wait = Wait::Ready;
+            }
+            // A thread that is woken by an earlier one's end waits no more.
+            Wait::Ready | Wait::None => return,
+            _ => self.stop(p),
+        }
+        self.wake(p, Expect::status(Err(Error::TimedOut)));
+    }
 }

@@ -58,8 +58,11 @@ impl<const FAULT: u8> Run<FAULT> {
     }
 
     fn operation(&mut self, p: P) {
-        if p != 0 && self.random.chance(65) {
+        if p != 0 && self.random.chance(75) {
             return self.talk(p);
+        }
+        if p == 0 && self.random.chance(50) {
+            return self.provide();
         }
         match self.random.below(100) {
             0..9 => self.derive(p),
@@ -95,6 +98,23 @@ impl<const FAULT: u8> Run<FAULT> {
                     self.exit(p);
                 }
             }
+        }
+    }
+
+    /// The first process keeps a few endpoints, with sessions, notifications, and somebody to give them to.
+    fn provide(&mut self) {
+        let caps: Vec<_> = self.m.processes[0].table.values().map(|c| self.m.cap(*c)).collect();
+        let count = |kind: Kind| caps.iter().filter(|c| self.m.objects[c.object].kind == kind).count();
+        if count(Kind::Endpoint) < 3 {
+            self.create(0, Call::EndpointCreate);
+        } else if count(Kind::Session) < 8 {
+            self.session_create(0);
+        } else if count(Kind::Notification) < 2 {
+            self.create(0, Call::NotificationCreate);
+        } else if self.random.chance(30) {
+            self.acknowledge(0);
+        } else {
+            self.grant(0);
         }
     }
 
