@@ -1,3 +1,3 @@
 //! Names the linker script when the program is built for the machine itself.
 
-include!("../schemes/scheme/link.rs");
+include!("../schemes/scheme/link.inc");

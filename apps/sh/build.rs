@@ -1,2 +1,2 @@
 //! Names the linker script when built for the machine.
-include!("../../schemes/scheme/link.rs");
+include!("../../schemes/scheme/link.inc");

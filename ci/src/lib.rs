@@ -1,4 +1,5 @@
-//! The emulator harness: boots the system, talks to it, and judges what it says.
+//! The emulator harness: boots the system, talks to it, and judges what it
+//! says.
 //!
 //! Lowest first: [`machine`] describes a machine and spells QEMU's command line; [`emulator`]
 //! runs it and never lets it outlive us ([`reaper`]); [`capture`] and [`qmp`] are its log and

@@ -1,4 +1,5 @@
-//! A machine to boot, described in types, and the QEMU command line that makes it.
+//! A machine to boot, described in types, and the QEMU command line that makes
+//! it.
 //!
 //! [`Machine`] is plain data; [`Machine::arguments`] is the one place that spells QEMU's
 //! options. The wiring is the same for every machine: the kernel log on the debug console at

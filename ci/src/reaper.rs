@@ -1,4 +1,5 @@
-//! No emulator and no scratch folder is left behind, whatever ends this process.
+//! No emulator and no scratch folder is left behind, whatever ends this
+//! process.
 //!
 //! Three nets, each for what the one before lets through: the owner's `Drop` kills and removes;
 //! a thread that waits for SIGINT, SIGTERM and SIGHUP does the same for all and then lets the

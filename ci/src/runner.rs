@@ -348,6 +348,11 @@ impl BootRun<'_> {
         let mark = guest.emulator().log().len();
         let deadline = Deadline::after(self.plan.case_time);
         let verdict = caught(|| test(&mut Session { guest: &mut *guest, folder: folder.path(), deadline }));
+        // An answer over QMP, so that what the kernel logged meanwhile has come; should it come even
+        // later, switching off finds it.
+        if !guest.is_over() {
+            let _ = guest.emulator().qmp().status();
+        }
         match panic_line(guest.emulator().log(), mark) {
             Some(line) => Err(format!("kernel panic: {line}")),
             None => verdict,

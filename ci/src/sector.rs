@@ -1,4 +1,5 @@
-//! A boot sector that plays the system, to test the harness before and without one.
+//! A boot sector that plays the system, to test the harness before and without
+//! one.
 //!
 //! A [`Script`] is put together from a few acts (write bytes to a port, wait for a byte, end,
 //! hang) and becomes 512 bytes of 16-bit code that a PC's old firmware runs. So deadlines,

@@ -1,4 +1,5 @@
-//! The image a firmware boots: GPT, an EFI system partition, and a FAT partition for data.
+//! The image a firmware boots: GPT, an EFI system partition, and a FAT
+//! partition for data.
 //!
 //! Ids are constants, not random: every build of the same files is the same image. Two disks made from
 //! it in one machine have equal ids, as with any image that is copied to a stick.

@@ -1,4 +1,5 @@
-//! The archive that travels with the kernel: `abi::initfs` says how it is laid out.
+//! The archive that travels with the kernel: `abi::initfs` says how it is laid
+//! out.
 
 use crate::error::{Context, Error, Result};
 use crate::manifest::Manifest;

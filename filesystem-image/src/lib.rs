@@ -1,4 +1,5 @@
-//! Builds initfs and the disk image on the host, without root and without mounts.
+//! Builds initfs and the disk image on the host, without root and without
+//! mounts.
 //!
 //! The same inputs give the same bytes: names are sorted, ids are fixed, and time stands still at
 //! `SOURCE_DATE_EPOCH`. An output file is replaced in one step, when it is whole.

@@ -1,4 +1,5 @@
-//! Other people's programs: found, run with fixed surroundings, and quoted when they complain.
+//! Other people's programs: found, run with fixed surroundings, and quoted
+//! when they complain.
 
 use crate::error::{Context, Error, Result};
 use std::path::{Path, PathBuf};

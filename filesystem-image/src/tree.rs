@@ -1,4 +1,5 @@
-//! What is in a directory on the host, in an order that does not depend on the host.
+//! What is in a directory on the host, in an order that does not depend on the
+//! host.
 
 use crate::error::{Context, Error, Result};
 use std::fs;

@@ -1,4 +1,5 @@
-//! A FAT32 file system inside an image file, made by `mkfs.fat` and filled by mtools.
+//! A FAT32 file system inside an image file, made by `mkfs.fat` and filled by
+//! mtools.
 //!
 //! Files go in one by one, sorted: `mcopy -s` would take them in the host directory's order, and two
 //! builds would differ.

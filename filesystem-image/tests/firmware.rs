@@ -1,4 +1,5 @@
-//! The loader, on real firmware in an emulator, with a probe in the kernel's place.
+//! The loader, on real firmware in an emulator, with a probe in the kernel's
+//! place.
 //!
 //! Needs QEMU, OVMF and a C compiler, and the loader built for `x86_64-unknown-uefi`: `LIMITLESS_LOADER`
 //! or `build/target/x86_64-unknown-uefi/release/boot.efi`. Therefore ignored by a plain `cargo test`:

@@ -1,4 +1,5 @@
-//! The supervisor: starts, watches and restarts every service, with what its manifest lists.
+//! The supervisor: starts, watches and restarts every service, with what its
+//! manifest lists.
 //!
 //! - [`manifest`]: the TOML of a service, checked
 //! - [`service`]: the life of a service, pure: what to do next and when

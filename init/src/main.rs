@@ -1,6 +1,8 @@
-//! init's wiring: initfs, manifests, its own endpoint, the supervisor, the server loop.
+//! init's wiring: initfs, manifests, its own endpoint, the supervisor, the
+//! server loop.
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
+#![forbid(unsafe_code)]
 
 extern crate alloc;
 

@@ -1,4 +1,5 @@
-//! What the kernel gives init: the capabilities everything else is derived from, and facts of the machine.
+//! What the kernel gives init: the capabilities everything else is derived
+//! from, and facts of the machine.
 
 use abi::boot::{BootWord, InitHandle};
 use abi::{Handle, Result};

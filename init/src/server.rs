@@ -1,4 +1,5 @@
-//! init's own schemes: `services:` to look and ask, `service-manager:` to start instances.
+//! init's own schemes: `services:` to look and ask, `service-manager:` to
+//! start instances.
 //!
 //! The contract is `scheme::services`. Root badge 1 is `services:`, 2 is `service-manager:`.
 
@@ -125,7 +126,8 @@ impl Scheme for Services {
         match control.command {
             services::POWER_OFF => stop(0),
             services::REBOOT => stop(1),
-            services::EXIT => stop(control.argument.min(127).saturating_add(2)),
+            services::EXIT if (2..=127).contains(&control.argument) => stop(control.argument),
+            services::EXIT => Err(Error::BadArgument.into()),
             services::KILL => {
                 log::info!("asked to end {input}");
                 self.supervisor.kill(input)?;

@@ -1,4 +1,5 @@
-//! Fault reports as people read them: registers, and a backtrace with names from the program's symbol table.
+//! Fault reports as people read them: registers, and a backtrace with names
+//! from the program's symbol table.
 
 use abi::fault::FaultReport;
 use alloc::format;

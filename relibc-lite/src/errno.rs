@@ -1,4 +1,5 @@
-//! Errors as C programs number them: the values of Linux on x86_64, which musl has too.
+//! Errors as C programs number them: the values of Linux on x86_64, which musl
+//! has too.
 //!
 //! Source: POSIX.1-2017, `errno.h`, for the meanings; the kernel's `asm-generic/errno*.h` for the numbers.
 

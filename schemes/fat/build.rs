@@ -1,3 +1,3 @@
 //! Names the linker script when the program is built for the machine itself.
 
-include!("../scheme/link.rs");
+include!("../scheme/link.inc");

@@ -1,4 +1,5 @@
-//! The measurements behind `make bench`: guest instructions on the yardstick of the design pages.
+//! The measurements behind `make bench`: guest instructions on the yardstick
+//! of the design pages.
 //!
 //! A measurement runs its operation many times between two reads of the time-stamp counter, which under
 //! `-icount shift=0` counts instructions, and takes the kernel's counters before and after. What is printed is one JSON

@@ -1,4 +1,5 @@
-//! `app-bench`: prints the rows; `server` and `nothing` are the parts its second processes play.
+//! `app-bench`: prints the rows; `server` and `nothing` are the parts its
+//! second processes play.
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
 

@@ -1,4 +1,5 @@
-//! Calls without the library around them: what is measured is the kernel's path and its registers.
+//! Calls without the library around them: what is measured is the kernel's
+//! path and its registers.
 #![allow(unsafe_code, reason = "the measured paths are the calls themselves, with nothing of the library between")]
 
 use abi::call::Call;

@@ -1,4 +1,5 @@
-//! Commands that change the shell itself: `cd`, `exit`, `export`, `set`, `wait`, `time` and so on.
+//! Commands that change the shell itself: `cd`, `exit`, `export`, `set`,
+//! `wait`, `time` and so on.
 
 use crate::commands::COMMANDS;
 use crate::paths;

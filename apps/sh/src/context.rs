@@ -1,4 +1,5 @@
-//! What a command is run with: streams, working directory, options, and its way to complain.
+//! What a command is run with: streams, working directory, options, and its
+//! way to complain.
 
 use crate::paths;
 use crate::system::{reason, Shared, Streams, System};

@@ -1,4 +1,5 @@
-//! From words to arguments: parameters, field splitting, quote removal, pathname patterns.
+//! From words to arguments: parameters, field splitting, quote removal,
+//! pathname patterns.
 //!
 //! POSIX XCU 2.6 for what there is: `$name`, `$?`, `$#`, `$@`, `$*`, `$0`–`$9`, `$$`, `$!`; results
 //! outside quotes are split at blanks; `*`, `?` and `[…]` outside quotes match names.

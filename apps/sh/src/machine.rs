@@ -1,4 +1,5 @@
-//! The real world behind the shell: schemes, processes, and what handles the shell was given.
+//! The real world behind the shell: schemes, processes, and what handles the
+//! shell was given.
 //!
 //! Named handles it looks for: `quota-view` (processes and memory), `log-reader` (the kernel's log). They, and `log`,
 //! are passed on to programs, so that a child shell can do what this one can.

@@ -1,4 +1,5 @@
-//! From tokens to a list of commands (POSIX XCU 2.9, without pipelines and compound commands).
+//! From tokens to a list of commands (POSIX XCU 2.9, without pipelines and
+//! compound commands).
 
 use crate::lexer::{tokens, Redirect, SyntaxError, Token, Word};
 use alloc::string::ToString;

@@ -1,4 +1,5 @@
-//! Paths as the shell sees them: from a working directory to `/a/b` or `scheme:a/b`.
+//! Paths as the shell sees them: from a working directory to `/a/b` or
+//! `scheme:a/b`.
 //!
 //! A word with a scheme's name before its first `:` and no `/` before that is a scheme's path; `./a:b` is a file
 //! whose name holds a colon.

@@ -1,4 +1,5 @@
-//! From a parsed chain back to text that means the same: for `&`, which runs it in another shell.
+//! From a parsed chain back to text that means the same: for `&`, which runs
+//! it in another shell.
 
 use crate::lexer::{Piece, Redirect, Word};
 use crate::parser::{Chain, Command, Join};

@@ -1,4 +1,5 @@
-//! The interpreter: runs a parsed text with its variables, redirections and statuses (POSIX XCU 2.9).
+//! The interpreter: runs a parsed text with its variables, redirections and
+//! statuses (POSIX XCU 2.9).
 //!
 //! Commands of the table run inside this process with the redirected streams; everything else is a program
 //! ([`program`](crate::program)). The world is a [`System`], so that all of this runs on the host too.

@@ -1,4 +1,5 @@
-//! Directories that no server serves: `/disk`, `/disk/N`, `/scheme` and `scheme:`.
+//! Directories that no server serves: `/disk`, `/disk/N`, `/scheme` and
+//! `scheme:`.
 //!
 //! They show the schemes in the namespace under the names people use. What lies below a disk's partition or
 //! a scheme's name is the server's.

@@ -1,4 +1,5 @@
-//! The interpreter: statuses, chains, redirections, variables, background, programs.
+//! The interpreter: statuses, chains, redirections, variables, background,
+//! programs.
 
 mod support;
 

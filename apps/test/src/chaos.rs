@@ -1,4 +1,5 @@
-//! Random calls: a process that does anything at all ends, or is ended, and nobody else notices.
+//! Random calls: a process that does anything at all ends, or is ended, and
+//! nobody else notices.
 
 use crate::part::{content, Part, Role};
 use crate::raw;

@@ -1,4 +1,5 @@
-//! Programs that die of what they try: each ends with the fault it should, and nothing else happens.
+//! Programs that die of what they try: each ends with the fault it should, and
+//! nothing else happens.
 
 use crate::part::{content, Part, Role};
 use crate::raw::{self, Forbidden};

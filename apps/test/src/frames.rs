@@ -1,4 +1,5 @@
-//! A mapped and a pinned lease are the client's own frames: shown by writing, and by physical address.
+//! A mapped and a pinned lease are the client's own frames: shown by writing,
+//! and by physical address.
 
 use crate::messages::{request, Pair};
 use crate::part::deadline;

@@ -1,4 +1,5 @@
-//! Handles: closed ones, guessed ones, ones of another kind, ones without the right.
+//! Handles: closed ones, guessed ones, ones of another kind, ones without the
+//! right.
 
 use crate::part::deadline;
 use crate::raw;

@@ -1,4 +1,5 @@
-//! Memory: zeroed, never writable and executable, no more than its capability allows.
+//! Memory: zeroed, never writable and executable, no more than its capability
+//! allows.
 
 use crate::raw;
 use crate::tap::{check, refused, same, works, Check, Test};

@@ -1,4 +1,5 @@
-//! Messages between threads: words, capabilities, replies, ends of sessions, servers that go away.
+//! Messages between threads: words, capabilities, replies, ends of sessions,
+//! servers that go away.
 
 use crate::part::deadline;
 use crate::raw;

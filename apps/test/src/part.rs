@@ -1,4 +1,5 @@
-//! Parts: this program again, as another process with the capabilities it is given and nothing else.
+//! Parts: this program again, as another process with the capabilities it is
+//! given and nothing else.
 
 use crate::tap::{fail, works, Check};
 use crate::{chaos, die, leases, mapped, names, process, revoke};

@@ -1,6 +1,6 @@
-//! What each service holds and sees, compared with its manifest: nothing missing, nothing more.
+//! What each service holds and sees, compared with its manifest.
 //!
-//! The manifests are read from the source tree, what is held from `caps` and what is seen from
+//! Nothing may be missing and nothing may be there beyond it. The manifests are read from the source tree, what is held from `caps` and what is seen from
 //! `services`, inside. A grant is compared by kind, by its range of ports, and for logs and
 //! memory by its access; rights over the capability itself (to derive, to pass on) are init's.
 

@@ -1,4 +1,5 @@
-//! Frames of the channel: `1E`, a type, the payload's length (16 bits, little endian), the payload.
+//! Frames of the channel: `1E`, a type, the payload's length (16 bits, little
+//! endian), the payload.
 //!
 //! The host's half is `ci/src/agent.rs`; a change here is a change there.
 

@@ -1,4 +1,5 @@
-//! The emulator's fw_cfg device: named files that the host hands to the guest at boot.
+//! The emulator's fw_cfg device: named files that the host hands to the guest
+//! at boot.
 //!
 //! Source: QEMU's docs/specs/fw_cfg. A 16-bit selector, little-endian at its port, chooses an item; the data port then gives
 //! its bytes in turn. Item 0 is the signature, item 0x19 the directory (big-endian).

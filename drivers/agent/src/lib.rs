@@ -1,4 +1,5 @@
-//! The agent: runs the commands of `mk/run` and carries their streams over a serial port.
+//! The agent: runs the commands of `mk/run` and carries their streams over a
+//! serial port.
 //!
 //! - [`frame`]: the frames of the channel
 //! - [`fw_cfg`]: what the host handed out at boot

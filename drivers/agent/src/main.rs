@@ -1,4 +1,5 @@
-//! The agent's program: looks whether the host wants anything, then serves its commands.
+//! The agent's program: looks whether the host wants anything, then serves its
+//! commands.
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
 #![deny(unsafe_code)]

@@ -1,4 +1,5 @@
-//! The channel and the command's streams: a scheme whose sessions are standard input, output and error.
+//! The channel and the command's streams: a scheme whose sessions are standard
+//! input, output and error.
 //!
 //! Each command gets sessions with badges of its own; those of earlier commands answer `Closed`. Writers wait while much is on its
 //! way out, readers while nothing came: both as parked calls, asked again after each interrupt of the UART.

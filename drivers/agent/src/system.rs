@@ -1,4 +1,5 @@
-//! The real world: the shell, the namespace, init, the directory that commands start in.
+//! The real world: the shell, the namespace, init, the directory that commands
+//! start in.
 
 use crate::fw_cfg::{added, Device, FwCfg};
 use crate::server::ENDED;

@@ -1,4 +1,5 @@
-//! The agent against a serial port and a system that are not there: streams, credit, the end of commands.
+//! The agent against a serial port and a system that are not there: streams,
+//! credit, the end of commands.
 
 use agent::server::{Agent, ENDED, UART};
 use agent::world::World;

@@ -123,11 +123,12 @@ impl Discipline {
         for end in &mut self.ends {
             *end = end.saturating_sub(count);
         }
-        // What was read up to an end-of-input mark in the middle of a line takes the mark with it (POSIX).
-        if count > 0 && self.ends.front() == Some(&0) {
+        let out: Vec<u8> = self.ready.drain(..count).collect();
+        // A mark in the middle of a line only hands the line over; at its beginning it is the end (POSIX XBD 11.1.9).
+        if out.last().is_some_and(|last| *last != b'\n') && self.ends.front() == Some(&0) {
             self.ends.pop_front();
         }
-        Some(self.ready.drain(..count).collect())
+        Some(out)
     }
 
     /// Whether a read would not wait.
@@ -173,6 +174,10 @@ mod tests {
         assert_eq!(d.read(10), None);
         typed(&mut d, b"ab\x04");
         assert_eq!(d.read(10).unwrap(), b"ab");
+        assert_eq!(d.read(10), None);
+        typed(&mut d, b"ab\r\x04");
+        assert_eq!(d.read(10).unwrap(), b"ab\n");
+        assert_eq!(d.read(10).unwrap(), b"", "typed ahead after a whole line");
         assert_eq!(d.read(10), None);
     }
 

@@ -1,4 +1,5 @@
-//! The console's glyphs: 8 × 16 pixels, one byte a row, the leftmost pixel in the highest bit.
+//! The console's glyphs: 8 × 16 pixels, one byte a row, the leftmost pixel in
+//! the highest bit.
 //!
 //! The font is Spleen by Frederic Cambus (BSD-2-Clause), taken from the crate `spleen-font`,
 //! whose own

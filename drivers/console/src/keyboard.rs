@@ -1,4 +1,5 @@
-//! The keyboard: scan codes of the PS/2 controller to the bytes that a terminal sends.
+//! The keyboard: scan codes of the PS/2 controller to the bytes that a
+//! terminal sends.
 
 use alloc::vec::Vec;
 use pc_keyboard::layouts::Us104Key;

@@ -1,4 +1,5 @@
-//! The console server: one terminal on the serial line, the framebuffer and the keyboard.
+//! The console server: one terminal on the serial line, the framebuffer and
+//! the keyboard.
 //!
 //! What programs write goes to the serial line as it is, and through [`screen`] to the framebuffer;
 //! what comes in on the line or from the keyboard is one stream, which [`discipline`] edits.

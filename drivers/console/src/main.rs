@@ -1,6 +1,8 @@
-//! The console's wiring: what of serial line, framebuffer and keyboard there is, and the server.
+//! The console's wiring: what of serial line, framebuffer and keyboard there
+//! is, and the server.
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
+#![forbid(unsafe_code)]
 
 extern crate alloc;
 

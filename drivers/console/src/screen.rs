@@ -1,4 +1,5 @@
-//! The terminal on the framebuffer: cells, a cursor, and the escape sequences that move it.
+//! The terminal on the framebuffer: cells, a cursor, and the escape sequences
+//! that move it.
 //!
 //! Understands what `TERM=linux` programs use most (ECMA-48; xterm's control sequences): cursor motion,
 //! erasing, inserting and deleting, scroll regions, the 16 colours and the 256-colour table,

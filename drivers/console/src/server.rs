@@ -39,6 +39,11 @@ pub struct Display {
 }
 
 impl Display {
+    /// The terminal that is shown.
+    pub fn screen(&self) -> &Screen {
+        &self.screen
+    }
+
     /// A display that fills a surface with cells.
     pub fn new(surface: Box<dyn Surface>) -> Display {
         let (columns, rows) = cells(surface.size());
@@ -98,7 +103,8 @@ impl Console {
         }
     }
 
-    fn typed(&mut self, bytes: &[u8]) {
+    /// Takes bytes that were typed, wherever.
+    pub fn typed(&mut self, bytes: &[u8]) {
         let mut echo = Vec::new();
         for byte in bytes {
             self.discipline.input(*byte, &mut echo);
@@ -204,44 +210,5 @@ impl Scheme for Console {
             let input = self.keys();
             self.typed(&input);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Console, Display, SET_MODE, SIZE};
-    use crate::paint::Canvas;
-    use scheme::host::Harness;
-    use scheme::wire::OpenFlags;
-
-    fn console() -> Harness<Console> {
-        let display = Some(Display::new(Box::new(Canvas::new(160, 64))));
-        Harness::new(Console { display, ..Console::default() })
-    }
-
-    #[test]
-    fn what_is_written_is_on_the_screen() {
-        let harness = console();
-        let file = harness.root().open_at("", OpenFlags::READ | OpenFlags::WRITE).unwrap();
-        file.write_all(b"one\ntwo").unwrap();
-        let row = |n| {
-            harness
-                .scheme(|c| c.display.as_ref().unwrap().screen.row(n).iter().map(|c| c.character).collect::<String>())
-        };
-        assert_eq!((row(0).trim_end().to_owned(), row(1).trim_end().to_owned()), ("one".into(), "two".into()));
-        assert_eq!(file.control(SIZE, 0, &[], &mut []).unwrap().0, 20 | 4 << 32);
-    }
-
-    #[test]
-    fn what_is_typed_is_read_in_the_mode_that_is_set() {
-        let harness = console();
-        let file = harness.root().open_at("", OpenFlags::READ | OpenFlags::WRITE).unwrap();
-        harness.scheme(|c| c.typed(b"ab\x7fc\rrest"));
-        let mut out = [0; 16];
-        assert_eq!(file.read(&mut out).unwrap(), 3);
-        assert_eq!(&out[..3], b"ac\n");
-        file.control(SET_MODE, 1, &[], &mut []).unwrap();
-        assert_eq!(file.read(&mut out).unwrap(), 4);
-        assert!(file.control(SET_MODE, 7, &[], &mut []).is_err());
     }
 }

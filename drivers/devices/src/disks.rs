@@ -1,4 +1,5 @@
-//! Which functions are virtio disks that our driver can drive, by number and configuration space.
+//! Which functions are virtio disks that our driver can drive, by number and
+//! configuration space.
 
 use hal::bus::{FunctionName, Info};
 use scheme::Result;

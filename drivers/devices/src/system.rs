@@ -1,4 +1,5 @@
-//! The real world: the bus manager, init, the servers that were started. Every call has a deadline.
+//! The real world: the bus manager, init, the servers that were started. Every
+//! call has a deadline.
 
 use crate::manager::World;
 use alloc::string::String;

@@ -1,4 +1,5 @@
-//! What is started for which disks, and that one bad disk does not stop the others.
+//! What is started for which disks, and that one bad disk does not stop the
+//! others.
 
 use devices::manager::{run, Report, World};
 use hal::bus::{FunctionName, Info};

@@ -1,4 +1,5 @@
-//! Registers and device-visible memory as traits, so that drivers run on the host against fakes.
+//! Registers and device-visible memory as traits, so that drivers run on the
+//! host against fakes.
 
 use abi::error::{Error, Result};
 

@@ -1,4 +1,5 @@
-//! The static ACPI tables that user mode needs, through the crate `acpi` (tables only, no AML).
+//! The static ACPI tables that user mode needs, through the crate `acpi`
+//! (tables only, no AML).
 
 use abi::{Error, Handle, Result};
 use alloc::vec::Vec;

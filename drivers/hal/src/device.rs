@@ -1,4 +1,5 @@
-//! A PCI device as its driver holds it: the driver's side of [`bus`](crate::bus).
+//! A PCI device as its driver holds it: the driver's side of
+//! [`bus`](crate::bus).
 
 use crate::bus;
 use crate::interrupt::Interrupt;

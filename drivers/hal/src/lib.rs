@@ -1,4 +1,5 @@
-//! What drivers stand on: registers, DMA memory, ports and interrupts from capabilities.
+//! What drivers stand on: registers, DMA memory, ports and interrupts from
+//! capabilities.
 //!
 //! The only crate under `drivers/` with `unsafe`. A driver gets handles, never addresses; what it
 //! maps here is bounds-checked, and the traits of [`access`] let it run on the host against fakes.

@@ -1,4 +1,5 @@
-//! A 16550 UART, interrupt-driven both ways, over ports that are held by capability.
+//! A 16550 UART, interrupt-driven both ways, over ports that are held by
+//! capability.
 //!
 //! The crate `uart_16550` reads and writes ports itself, which user code can't do here; hence our own, on
 //! [`Ports`]. Source: National Semiconductor PC16550D data sheet.
@@ -75,7 +76,7 @@ impl<P: Ports> Uart<P> {
     /// An interrupt came: takes what was received and sends what waits, until the UART asks for nothing more
     /// (its line is edge-triggered: what is left now would never be told again). Errors: the ports'.
     pub fn interrupt(&mut self, received: &mut Vec<u8>) -> Result<()> {
-        // Bounded: a line that is held busy comes back with the next interrupt.
+        // Bounded, for a line that is held busy.
         for _ in 0..4096 {
             let identity = self.ports.read8(register::FIFO)?;
             if identity & 1 != 0 {
@@ -97,7 +98,9 @@ impl<P: Ports> Uart<P> {
                 }
             }
         }
-        Ok(())
+        // What is left asks again: the line falls and rises.
+        self.ports.write8(register::INTERRUPT_ENABLE, 0)?;
+        self.ports.write8(register::INTERRUPT_ENABLE, if self.transmitting { RECEIVED | EMPTIED } else { RECEIVED })
     }
 }
 

@@ -56,24 +56,3 @@ fn look(space: &dyn ConfigSpace, name: FunctionName, found: &mut Vec<Function>, 
         _ => {}
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::functions;
-    use crate::fake::{bridge, disk, FakeSpace};
-
-    #[test]
-    fn functions_behind_bridges_are_found_once() {
-        let space = FakeSpace::new(&[(0, 1, bridge(5)), (5, 0, disk()), (5, 2, bridge(0)), (0, 31, disk())]);
-        let names: Vec<String> = functions(&space, 0, 0).iter().map(|f| f.name.to_string()).collect();
-        assert_eq!(names, ["0000.00.1f.0", "0000.05.00.0"]);
-    }
-
-    #[test]
-    fn a_function_tells_what_it_is() {
-        let space = FakeSpace::new(&[(0, 3, disk())]);
-        let info = functions(&space, 0, 0)[0].info;
-        assert_eq!((info.vendor, info.device, info.class), (0x1af4, 0x1042, 0x01_0000));
-        assert_eq!(info.subsystem, (0x1af4, 0x1100));
-    }
-}

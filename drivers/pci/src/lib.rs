@@ -1,4 +1,5 @@
-//! The PCI bus manager: finds functions, hands each to one driver, stops what a dead driver left.
+//! The PCI bus manager: finds functions, hands each to one driver, stops what
+//! a dead driver left.
 //!
 //! - [`space`]: configuration space, by ECAM or by ports
 //! - [`function`]: what a function is and has
@@ -13,6 +14,3 @@ pub mod enumerate;
 pub mod function;
 pub mod server;
 pub mod space;
-
-#[cfg(test)]
-mod fake;

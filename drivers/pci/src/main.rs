@@ -1,6 +1,8 @@
-//! The PCI bus manager's wiring: capabilities from the manifest, configuration space, the server.
+//! The PCI bus manager's wiring: capabilities from the manifest, configuration
+//! space, the server.
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
+#![forbid(unsafe_code)]
 
 extern crate alloc;
 

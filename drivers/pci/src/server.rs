@@ -1,4 +1,5 @@
-//! The scheme `pci:`: functions, device sessions, claims. The contract is `hal::bus`.
+//! The scheme `pci:`: functions, device sessions, claims. The contract is
+//! `hal::bus`.
 
 use crate::function::{Function, Region};
 use abi::memory::PAGE_SIZE;

@@ -1,4 +1,5 @@
-//! Configuration space: ECAM where ACPI's MCFG tells of it, the port pair 0xcf8/0xcfc else.
+//! Configuration space: ECAM where ACPI's MCFG tells of it, the port pair
+//! 0xcf8/0xcfc else.
 //!
 //! Source: PCI Local Bus Specification 3.0, 3.2.2.3.2; PCI Express Base Specification, 7.2.2.
 

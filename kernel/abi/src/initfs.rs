@@ -1,4 +1,5 @@
-//! The archive that travels with the kernel: programs and manifests for the first minutes.
+//! The archive that travels with the kernel: programs and manifests for the
+//! first minutes.
 //!
 //! Header (32 bytes): magic `LIMITFS1`, entry count u32, table length u32, total length u64, 0 u64. Then
 //! one 128-byte entry a file: name (104 bytes, zero-padded UTF-8, no leading slash), mode u32

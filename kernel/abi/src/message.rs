@@ -1,4 +1,5 @@
-//! Messages: what travels in registers, and the IPC buffer for what does not fit.
+//! Messages: what travels in registers, and the IPC buffer for what does not
+//! fit.
 //!
 //! | register | to the kernel (`call`, `send`, `reply…`) | from the kernel (`call`) | from `recv`, `reply_recv` |
 //! | --- | --- | --- | --- |

@@ -1,4 +1,5 @@
-//! What a new process finds in its first page, and what an inspector reads about a process.
+//! What a new process finds in its first page, and what an inspector reads
+//! about a process.
 //!
 //! Whoever makes a process maps one read-only region and passes its address as the first
 //! thread's argument (rdi). Little-endian:

@@ -1,4 +1,5 @@
-//! The UEFI loader's decisions, apart from the firmware: what the host can test.
+//! The UEFI loader's decisions, apart from the firmware: what the host can
+//! test.
 //!
 //! The binary beside this library talks to the firmware; every choice it makes comes from here.
 //! Nothing here touches memory it was not handed as a slice.

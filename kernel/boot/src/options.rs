@@ -1,4 +1,5 @@
-//! The command line: cleaned for the kernel, and read for the loader's own words.
+//! The command line: cleaned for the kernel, and read for the loader's own
+//! words.
 //!
 //! `cmdline.txt` is UTF-8. Lines that start with `#` are remarks; the rest is words between blanks.
 //! The whole line goes to the kernel, which ignores words that are not for it, as the loader does.

@@ -1,4 +1,5 @@
-//! Typed arenas: one flat slice a type, its pages charged to the accounts that fill them.
+//! Typed arenas: one flat slice a type, its pages charged to the accounts that
+//! fill them.
 //!
 //! An arena page belongs to one quota, is charged whole, and goes back to the frame pool when its
 //! last object ends. The capability arena is special: each process has its own run of pages.

@@ -1,4 +1,5 @@
-//! The first process: what the machine layer asks for before it lets user code run.
+//! The first process: what the machine layer asks for before it lets user code
+//! run.
 //!
 //! Everything that init holds is put into its table here, at the handles of [`abi::boot::InitHandle`]; there is no other
 //! source of these objects.

@@ -1,4 +1,5 @@
-//! What becomes of a fault in user mode: a page is brought in, or the process ends with a report.
+//! What becomes of a fault in user mode: a page is brought in, or the process
+//! ends with a report.
 
 use crate::address::CpuId;
 use crate::id::Id;

@@ -1,4 +1,5 @@
-//! One field of a kernel object: a plain word that may be read through `&Kernel`.
+//! One field of a kernel object: a plain word that may be read through
+//! `&Kernel`.
 //!
 //! Objects live in arenas and are reached through shared references, so every field is an atomic
 //! that is loaded and stored relaxed: the same machine code as a plain field, no undefined

@@ -1,4 +1,5 @@
-//! How kernel objects refer to each other: indices into the arena of their type.
+//! How kernel objects refer to each other: indices into the arena of their
+//! type.
 //!
 //! An id is not a capability and carries no generation: whoever stores one holds a reference
 //! (counted in the object's header) or is unlinked before the object goes.

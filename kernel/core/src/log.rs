@@ -1,4 +1,5 @@
-//! The kernel's log and its reports on faults: two rings in frames of their own.
+//! The kernel's log and its reports on faults: two rings in frames of their
+//! own.
 //!
 //! The log is a ring of lines' bytes; its positions count bytes since boot, so a reader that fell behind knows how
 //! much it missed. Reports are a ring of [`FaultReport`]s; when it is full the oldest is lost and counted.

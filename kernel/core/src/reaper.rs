@@ -1,4 +1,5 @@
-//! What ends in steps: dead processes, emptied spaces, memory, namespaces, and revocations.
+//! What ends in steps: dead processes, emptied spaces, memory, namespaces, and
+//! revocations.
 //!
 //! Ending something large takes long, and the kernel is never long: so it is queued here, and a bounded
 //! step is taken again and again, whenever the kernel is about to leave, until nothing is left or an interrupt is

@@ -1,4 +1,5 @@
-//! A small world to test in: a kernel on the test machine, with processes and threads made in a line.
+//! A small world to test in: a kernel on the test machine, with processes and
+//! threads made in a line.
 //!
 //! Tests say which thread makes which call, whatever the scheduler would have picked ([`World::force`]), so that
 //! every order of events can be tried; and after each call all that the message path and the scheduler promise

@@ -1,4 +1,5 @@
-//! The first process: `bin/init` of the boot archive, with everything there is in its hands.
+//! The first process: `bin/init` of the boot archive, with everything there is
+//! in its hands.
 //!
 //! Its capabilities are the core's `boot_init`; where things lie in its memory is [`layout`]'s. Everything is charged to the root account, which init's first capability names.
 

@@ -1,4 +1,5 @@
-//! The example on the host, through the same client and dispatcher as on the machine.
+//! The example on the host, through the same client and dispatcher as on the
+//! machine.
 
 use abi::Error;
 use example::Hello;

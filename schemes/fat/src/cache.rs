@@ -1,4 +1,5 @@
-//! Sectors in memory: bounded, least recently used first out, written back in order.
+//! Sectors in memory: bounded, least recently used first out, written back in
+//! order.
 //!
 //! Three classes of sector with three rules. `Data` (parts of file contents) and `Table` may be
 //! written at any moment, because the volume only ever puts safe changes into table sectors (see

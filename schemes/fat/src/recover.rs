@@ -1,4 +1,5 @@
-//! What is put right when a volume was not closed properly: renames cut in half.
+//! What is put right when a volume was not closed properly: renames cut in
+//! half.
 //!
 //! A rename across sectors takes the old entry off the disk before the new one comes. The freed
 //! short entry stays behind as a note: everything but its first byte is kept, that byte is saved in

@@ -1,4 +1,5 @@
-//! Broken disks and failing devices: an error for that disk, never a panic and never a hang.
+//! Broken disks and failing devices: an error for that disk, never a panic and
+//! never a hang.
 
 mod support;
 

@@ -1,4 +1,5 @@
-//! Power cut at any write: what the disk then holds, for fsck.fat and for the next mount.
+//! Power cut at any write: what the disk then holds, for fsck.fat and for the
+//! next mount.
 //!
 //! fsck.fat alone is a weak judge, so there is a second one: contents that were synced and only
 //! renamed since must be found after any cut, once and whole.

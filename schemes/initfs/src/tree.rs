@@ -1,4 +1,5 @@
-//! The tree of an archive: its files, and the directories that their names imply.
+//! The tree of an archive: its files, and the directories that their names
+//! imply.
 
 use abi::initfs::{Archive, Entry};
 use abi::{Error, Result};

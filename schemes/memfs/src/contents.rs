@@ -1,4 +1,5 @@
-//! The bytes of a file: chunks of at most 64 KiB, kept only where something was written.
+//! The bytes of a file: chunks of at most 64 KiB, kept only where something
+//! was written.
 //!
 //! A chunk holds the bytes up to the last one written in it; what is missing, inside a chunk or between chunks, reads as
 //! zero. Bytes past the file's length are never kept, so growing a file again shows zeroes.

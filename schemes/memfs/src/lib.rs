@@ -1,4 +1,5 @@
-//! The memory file system: directories and files that live as long as their server.
+//! The memory file system: directories and files that live as long as their
+//! server.
 //!
 //! - [`server`]: requests to operations
 //! - [`tree`]: names and nodes

@@ -1,4 +1,5 @@
-//! Names and nodes: which name leads to which file or directory, and which nodes are still needed.
+//! Names and nodes: which name leads to which file or directory, and which
+//! nodes are still needed.
 //!
 //! A node lives while a name leads to it or a session has it open. Directories keep their entries in the order they were
 //! made, so that reading one while names come and go skips nothing that stays and tells nothing twice.

@@ -1,4 +1,5 @@
-//! Random operations on the file system and on a simple model of it: every answer must be the same.
+//! Random operations on the file system and on a simple model of it: every
+//! answer must be the same.
 //!
 //! The model is a map from paths to bytes or "directory". Calls go through the real client, wire and dispatcher.
 

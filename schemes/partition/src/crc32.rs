@@ -1,4 +1,5 @@
-//! CRC-32 as GPT uses it: ISO 3309, polynomial 0x04C11DB7 reflected, all ones before and after.
+//! CRC-32 as GPT uses it: ISO 3309, polynomial 0x04C11DB7 reflected, all ones
+//! before and after.
 
 /// The checksum of some bytes.
 pub fn checksum(bytes: &[u8]) -> u32 {

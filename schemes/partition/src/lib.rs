@@ -1,4 +1,5 @@
-//! The partition server: the parts of a disk, each as a block device of its own.
+//! The partition server: the parts of a disk, each as a block device of its
+//! own.
 //!
 //! - [`server`]: requests to operations, forwarded to the disk with bounds
 //! - [`table`]: what a disk's partition table says, whatever its kind

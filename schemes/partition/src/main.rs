@@ -1,4 +1,5 @@
-//! The partition server's program: opens the disk it was told of and serves its parts.
+//! The partition server's program: opens the disk it was told of and serves
+//! its parts.
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
 #![forbid(unsafe_code)]

@@ -1,4 +1,5 @@
-//! Master boot records: four entries in block 0, and a chain of blocks for logical partitions.
+//! Master boot records: four entries in block 0, and a chain of blocks for
+//! logical partitions.
 //!
 //! Layout: UEFI 2.10, section 5.2.1; logical partitions as every system since MS-DOS 3.3 has them (each link of the
 //! chain holds one partition, counted from the link, and the next link, counted from the beginning of the extended

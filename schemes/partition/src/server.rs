@@ -1,4 +1,5 @@
-//! Requests to operations: a directory of partitions, each a block device that forwards to the disk.
+//! Requests to operations: a directory of partitions, each a block device that
+//! forwards to the disk.
 //!
 //! What a caller lent goes on to the disk as it is: no byte is copied here.
 

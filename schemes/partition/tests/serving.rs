@@ -1,4 +1,5 @@
-//! Two servers in a row on the host: the partition server over a disk that is a scheme itself.
+//! Two servers in a row on the host: the partition server over a disk that is
+//! a scheme itself.
 
 mod disk;
 #[path = "disk/layouts.rs"]

@@ -1,4 +1,5 @@
-//! Tables that sgdisk wrote (package gdisk, which the image build needs too), read here: a second opinion on GPT.
+//! Tables that sgdisk wrote (package gdisk, which the image build needs too),
+//! read here: a second opinion on GPT.
 
 mod disk;
 

@@ -1,4 +1,5 @@
-//! A [`BlockDevice`] as a scheme: what a simple disk driver or a disk in memory serves.
+//! A [`BlockDevice`] as a scheme: what a simple disk driver or a disk in
+//! memory serves.
 //!
 //! The root session is the disk; `open("")` gives more sessions to it. Reads and writes are whole blocks at
 //! an offset; a read past the end answers 0 bytes, a write there `NoSpace`. Data goes through a buffer here: a driver that pins

@@ -1,4 +1,5 @@
-//! From a request to the scheme's method and back to an answer: the same code for kernel and host.
+//! From a request to the scheme's method and back to an answer: the same code
+//! for kernel and host.
 //!
 //! Authority first: the badge's session and its flags, then the arguments, then the act. A numbered call is looked
 //! up before it is done and recorded after ([`sequence`](crate::sequence)); what is not safe to do twice is

@@ -1,4 +1,5 @@
-//! Program files: what of an ELF64 has to be in memory, checked before anything is mapped.
+//! Program files: what of an ELF64 has to be in memory, checked before
+//! anything is mapped.
 //!
 //! Takes static x86_64 executables (`ET_EXEC`) whose loadable segments lie in the user half, in order, on pages of
 //! their own, none both writable and executable. The file is hostile until this module has said otherwise. Headers are read by

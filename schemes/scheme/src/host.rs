@@ -1,4 +1,5 @@
-//! The host harness: a scheme as a plain host program, called through the real client and dispatcher.
+//! The host harness: a scheme as a plain host program, called through the real
+//! client and dispatcher.
 //!
 //! [`Harness`] plays the kernel: sessions with badges, their end, leases as slices, calls that wait, a server
 //! that dies at a chosen instant and comes back with its keepsake. [`Client`] is a [`Connection`], so a test uses

@@ -1,4 +1,5 @@
-//! The library of every scheme server and client: what a driver's author reads first.
+//! The library of every scheme server and client: what a driver's author reads
+//! first.
 //!
 //! A *scheme* is a name such as `file:`, `disk-1:` or `hello:` behind which a server answers messages. A program
 //! opens `scheme:path` and gets a session; reading, writing and the rest are calls on it, with the program's own

@@ -1,4 +1,5 @@
-//! Starting processes: a program file, an account, a namespace, capabilities by name.
+//! Starting processes: a program file, an account, a namespace, capabilities
+//! by name.
 //!
 //! The new process holds what [`Command`] granted it and nothing else: it is born with an empty capability table and an
 //! empty namespace.

@@ -1,4 +1,5 @@
-//! The trait that a server's author writes: what a scheme answers to each operation.
+//! The trait that a server's author writes: what a scheme answers to each
+//! operation.
 //!
 //! Every method has a default that answers `NotSupported`, so a scheme says only what it can do. The
 //! library keeps sessions, positions and paths, checks flags and ranges of requests, and does the

@@ -1,4 +1,5 @@
-//! The server loop: receives, dispatches, answers, and keeps the calls that can't be answered yet.
+//! The server loop: receives, dispatches, answers, and keeps the calls that
+//! can't be answered yet.
 //!
 //! A server finds in its start block `endpoint` (receive and manage), and perhaps `keepsake` (a
 //! Memory that outlives it) and `ready` (a notification of init's). [`serve`] does the rest. A scheme that waits

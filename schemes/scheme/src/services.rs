@@ -1,4 +1,5 @@
-//! The contract of init's two schemes: `services:` to look and ask, `service-manager:` to start instances.
+//! The contract of init's two schemes: `services:` to look and ask,
+//! `service-manager:` to start instances.
 //!
 //! `services:` lists the services; the file of a service holds one `key value` line each for: `name`, `state`
 //! (waiting, starting, ready, backing-off, finished, failed), `restarts`, `pid` (0: not running), `ready-ns` (when it was last
@@ -14,7 +15,7 @@ use alloc::vec::Vec;
 pub const POWER_OFF: u64 = 1;
 /// Starts the machine anew.
 pub const REBOOT: u64 = 2;
-/// Ends the emulator with the exit status in the argument (0 to 127); powers off where there is none.
+/// Writes the argument (2 to 127) to the emulator's exit device, which makes 2 × it + 1 the exit status; powers off where there is none.
 pub const EXIT: u64 = 3;
 /// Input: the name of a service or the decimal id of a process. Ends it, however it is; a service is then restarted by its manifest.
 pub const KILL: u64 = 4;

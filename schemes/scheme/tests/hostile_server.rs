@@ -1,4 +1,5 @@
-//! The client against a server that answers whatever it likes, and against a kernel that asks for patience.
+//! The client against a server that answers whatever it likes, and against a
+//! kernel that asks for patience.
 
 use abi::{Error, Handle, Result};
 use proptest::prelude::{any, proptest, ProptestConfig};

@@ -1,4 +1,5 @@
-//! Calls that wait: a pipe whose readers and writers are asked again when something happened.
+//! Calls that wait: a pipe whose readers and writers are asked again when
+//! something happened.
 
 use abi::{Error, Handle};
 use scheme::host::Harness;

@@ -1,4 +1,5 @@
-//! A server killed at every point of its work: clients see time pass, and nothing else.
+//! A server killed at every point of its work: clients see time pass, and
+//! nothing else.
 //!
 //! The scheme under test keeps its files on a "disk" that survives, and asks the library for everything
 //! else. Its effect on the disk and the library's record of it are two steps, so a kill between them is what the

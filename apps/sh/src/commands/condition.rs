@@ -1,4 +1,5 @@
-//! `test` and `[`: conditions on strings, numbers and files (POSIX XCU test, without -a and -o).
+//! `test` and `[`: conditions on strings, numbers and files (POSIX XCU test,
+//! without -a and -o).
 
 use crate::context::{Context, Options};
 use crate::view;

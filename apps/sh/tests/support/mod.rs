@@ -1,4 +1,5 @@
-//! A world in memory: files, schemes, programs that are functions, a shell started by a shell.
+//! A world in memory: files, schemes, programs that are functions, a shell
+//! started by a shell.
 
 use scheme::entry::DirEntry;
 use scheme::rt::calls::{CapabilityInfo, ProcessInfo};

@@ -1,4 +1,5 @@
-//! The virtio block driver: requests in, descriptors out, interrupts back; nothing polls.
+//! The virtio block driver: requests in, descriptors out, interrupts back;
+//! nothing polls.
 //!
 //! - [`disk`]: requests on a virtqueue (virtio 1.2, section 5.2), with the device distrusted
 //! - [`server`]: the scheme: a block device whose calls wait for their interrupt

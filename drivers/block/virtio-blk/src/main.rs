@@ -1,6 +1,8 @@
-//! The virtio block driver's wiring: the device from the bus manager, interrupt, server.
+//! The virtio block driver's wiring: the device from the bus manager,
+//! interrupt, server.
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
+#![forbid(unsafe_code)]
 
 extern crate alloc;
 

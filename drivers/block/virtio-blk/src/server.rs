@@ -1,4 +1,5 @@
-//! The scheme of a disk: a call pins the caller's pages, waits for its interrupt, and is answered.
+//! The scheme of a disk: a call pins the caller's pages, waits for its
+//! interrupt, and is answered.
 
 use crate::disk::{slots_length, Disk, Kind, SECTOR};
 use abi::{Error, Handle, Result};

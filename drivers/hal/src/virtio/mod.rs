@@ -1,4 +1,5 @@
-//! Virtio 1.x over PCI, modern devices only: rings and transport, shared by all virtio drivers.
+//! Virtio 1.x over PCI, modern devices only: rings and transport, shared by
+//! all virtio drivers.
 //!
 //! Source: OASIS "Virtual I/O Device (VIRTIO) Version 1.2".
 //!

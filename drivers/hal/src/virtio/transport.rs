@@ -1,4 +1,5 @@
-//! The PCI transport of modern virtio devices (virtio 1.2, sections 3.1 and 4.1).
+//! The PCI transport of modern virtio devices (virtio 1.2, sections 3.1 and
+//! 4.1).
 
 use crate::access::Mmio;
 use abi::error::{Error, Result};

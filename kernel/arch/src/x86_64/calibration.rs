@@ -1,4 +1,5 @@
-//! Rates: from two readings to a frequency, and from ticks to nanoseconds without division.
+//! Rates: from two readings to a frequency, and from ticks to nanoseconds
+//! without division.
 //!
 //! Pure arithmetic, tested on the host.
 

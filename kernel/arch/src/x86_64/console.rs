@@ -1,4 +1,5 @@
-//! The early console: the emulator's debug port, and COM1 until a driver takes it.
+//! The early console: the emulator's debug port, and COM1 until a driver takes
+//! it.
 //!
 //! Port 0xe9 is Bochs' debug console, which QEMU has as `isa-debugcon`: reading it answers 0xe9. The
 //! log always goes there when it is there; to COM1 unless `quiet` was asked for, until

@@ -1,4 +1,5 @@
-//! Physical memory before the final page tables: the first 4 GiB, mapped one to one.
+//! Physical memory before the final page tables: the first 4 GiB, mapped one
+//! to one.
 //!
 //! Both starts leave that mapping in place; [`super::kernel_space`] ends it. Used for the start
 //! information and the ACPI tables.

@@ -1,4 +1,5 @@
-//! The FPU state of threads: one frame a thread, saved and restored when another thread runs.
+//! The FPU state of threads: one frame a thread, saved and restored when
+//! another thread runs.
 //!
 //! The kernel itself is built without floating point. XSAVE where the processor has it (with
 //! XSAVEOPT's short cuts), FXSAVE else. Images are written by the kernel alone, so a restore can't

@@ -1,4 +1,5 @@
-//! The kernel's half of every address space: built at boot, then fixed at the top level.
+//! The kernel's half of every address space: built at boot, then fixed at the
+//! top level.
 //!
 //! [`Builder`] makes the final tables while the first 4 GiB are still mapped one to one, from frames
 //! taken from the memory map; [`Builder::switch`] turns them on. From then on tables are reached

@@ -1,4 +1,5 @@
-//! Where things are: the kernel's half of every address space, and the interrupt vectors.
+//! Where things are: the kernel's half of every address space, and the
+//! interrupt vectors.
 //!
 //! | from | what |
 //! | --- | --- |

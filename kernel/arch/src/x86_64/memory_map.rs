@@ -1,4 +1,5 @@
-//! The map of physical memory while it is put together: sorted, without overlaps.
+//! The map of physical memory while it is put together: sorted, without
+//! overlaps.
 //!
 //! Pure arithmetic, tested on the host. Made from what the firmware says, then pieces are taken out
 //! of it for the kernel, initfs and the first page tables; what is left goes to the core.

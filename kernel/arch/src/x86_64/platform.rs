@@ -1,4 +1,5 @@
-//! Takes the machine over: final page tables, traps, interrupt controllers, clock. Once, at boot.
+//! Takes the machine over: final page tables, traps, interrupt controllers,
+//! clock. Once, at boot.
 
 use super::clock::{self, Reference};
 use super::features::Features;

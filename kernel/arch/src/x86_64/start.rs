@@ -1,4 +1,5 @@
-//! The two ways in: PVH (32-bit, from an emulator) and our UEFI loader (64-bit).
+//! The two ways in: PVH (32-bit, from an emulator) and our UEFI loader
+//! (64-bit).
 //!
 //! Both end in `kernel_main` of the kernel binary, on the boot stack, in long mode, with interrupts
 //! off, the first 4 GiB mapped one to one and the kernel at its linked addresses; what the machine

@@ -1,4 +1,5 @@
-//! Stopping: the emulator's exit port, ACPI's sleep and reset registers, and older ways to reset.
+//! Stopping: the emulator's exit port, ACPI's sleep and reset registers, and
+//! older ways to reset.
 //!
 //! Powering off needs the value of `SLP_TYPa` for S5, which only AML knows; `kernel/services` finds
 //! it by a bounded scan of the DSDT for the `_S5_` package and hands it in. Where that fails, power

@@ -1,4 +1,5 @@
-//! What each way into the kernel does, in Rust: call the core, follow what it says.
+//! What each way into the kernel does, in Rust: call the core, follow what it
+//! says.
 
 use super::layout::{ERROR_VECTOR, INTERRUPTS, INTERRUPT_FIRST, TIMER_VECTOR, USER_LIMIT};
 use super::machine::X86;

@@ -1,4 +1,5 @@
-//! The framebuffer, from the firmware's Graphics Output Protocol (UEFI 2.10, 12.9).
+//! The framebuffer, from the firmware's Graphics Output Protocol (UEFI 2.10,
+//! 12.9).
 
 use ::boot::screen::{choose, Choice, Format, Mode, Wish};
 use abi::boot::Framebuffer;

@@ -1,4 +1,5 @@
-//! Objects out of arenas: each arena page belongs to one account and is charged whole.
+//! Objects out of arenas: each arena page belongs to one account and is
+//! charged whole.
 //!
 //! An account keeps, for each kind, the list of its pages with room (`Quota::partial`). A page whose last
 //! item ends is taken from behind the arena and its frame goes back to the pool, so nothing a process

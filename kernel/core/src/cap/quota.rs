@@ -1,4 +1,5 @@
-//! Accounts of pages: splitting, charging, and what happens to charges when an account's owner goes.
+//! Accounts of pages: splitting, charging, and what happens to charges when an
+//! account's owner goes.
 //!
 //! A child's limit is charged to its parent whole, so the sum of what is used never passes what there is.
 //! An account without capabilities and live processes is *orphaned*: its limit shrinks to what is still

@@ -1,4 +1,5 @@
-//! Threads: how they begin, how they end. What they wait for stands in `ipc` and `sched`.
+//! Threads: how they begin, how they end. What they wait for stands in `ipc`
+//! and `sched`.
 
 use crate::address::{FrameNumber, VirtAddr};
 use crate::id::Id;

@@ -1,4 +1,5 @@
-//! What travels beside the words: deadline, capabilities and leases, through the IPC buffers.
+//! What travels beside the words: deadline, capabilities and leases, through
+//! the IPC buffers.
 //!
 //! A sender's buffer is read once, at the call, and all of it is checked before anything happens. What a waiting
 //! sender brought stands in its thread until it is received. Capabilities are checked again when they

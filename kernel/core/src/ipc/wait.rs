@@ -1,4 +1,5 @@
-//! Waits that end before what they wait for: by cancellation, by a deadline, by the end of a thread or of what
+//! Waits that end before what they wait for: by cancellation, by a deadline,
+//! by the end of a thread or of what
 //! it waits at.
 
 use crate::id::Id;

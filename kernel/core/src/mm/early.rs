@@ -1,4 +1,5 @@
-//! Memory before there is an allocator: frames from the end of what the loader told of.
+//! Memory before there is an allocator: frames from the end of what the loader
+//! told of.
 //!
 //! Used by [`Frames::new`](crate::mm::frames::Frames::new) alone, for the info records and the kernel
 //! page tables under them. What it took stays taken for good.

@@ -1,4 +1,5 @@
-//! The frames of physical memory: a buddy allocator over one info record a frame.
+//! The frames of physical memory: a buddy allocator over one info record a
+//! frame.
 //!
 //! Free frames stand in lists by the size of the run they head, apart for memory below and above
 //! 4 GiB, so that devices with 32 address bits find theirs. A frame in use counts its holders; the

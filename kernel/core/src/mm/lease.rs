@@ -1,4 +1,5 @@
-//! What a server does with memory that its caller lent: copy, and map whole pages.
+//! What a server does with memory that its caller lent: copy, and map whole
+//! pages.
 //!
 //! A mapped lease is a mapping of the lender's own memory object, limited to what was lent; all of its pages are
 //! there from the start, each translation holds its frame by a reference, and all go, flushed, before the caller

@@ -1,4 +1,5 @@
-//! Memory objects: pages that come on demand, runs for devices, and what came with the boot.
+//! Memory objects: pages that come on demand, runs for devices, and what came
+//! with the boot.
 //!
 //! A demand-zero object finds its pages through a radix tree whose tables are frames; both are charged to
 //! the object's account, and come when they are first needed. Only the end of the object takes pages away, a

@@ -1,4 +1,5 @@
-//! Memory: frames, memory objects, address spaces, user memory, the pages of leases, pins.
+//! Memory: frames, memory objects, address spaces, user memory, the pages of
+//! leases, pins.
 //!
 //! - [`frames`], `early`: the buddy allocator over physical frames
 //! - [`memory`]: memory objects: pages found through tables made of frames

@@ -1,4 +1,5 @@
-//! Translations: what the page tables say, entered and taken out for the mappings above them.
+//! Translations: what the page tables say, entered and taken out for the
+//! mappings above them.
 //!
 //! Page tables are a cache of the mappings: any translation of memory or of device registers can be taken
 //! out and comes back with the next fault. Those of leases can't: they hold their frames.

@@ -1,4 +1,5 @@
-//! Makes kernel calls for processes of a test, without scheduling: what does not block needs no thread.
+//! Makes kernel calls for processes of a test, without scheduling: what does
+//! not block needs no thread.
 
 use super::TestMachine;
 use crate::address::CpuId;

@@ -1,4 +1,5 @@
-//! Page tables of the test machine: maps, with the table frames a real one would have.
+//! Page tables of the test machine: maps, with the table frames a real one
+//! would have.
 
 use crate::address::{FrameNumber, VirtAddr};
 use crate::machine::{Scan, TableMissing, Translation};

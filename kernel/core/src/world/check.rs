@@ -1,4 +1,5 @@
-//! What the message path and the scheduler promise about their data, checked object by object.
+//! What the message path and the scheduler promise about their data, checked
+//! object by object.
 
 use super::World;
 use crate::id::Id;

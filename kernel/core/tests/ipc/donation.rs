@@ -1,4 +1,5 @@
-//! Urgency lent along calls: by callers, by queues, along chains, and given back.
+//! Urgency lent along calls: by callers, by queues, along chains, and given
+//! back.
 
 use crate::kit::{failed, Pair};
 use abi::call::Call;

@@ -1,4 +1,5 @@
-//! The rules of leases that need more than one call: chains of passing on, narrowing, what withdraws what.
+//! The rules of leases that need more than one call: chains of passing on,
+//! narrowing, what withdraws what.
 
 use crate::kit::{extras, failed, Pair};
 use abi::call::Call;

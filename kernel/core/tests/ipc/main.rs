@@ -1,4 +1,5 @@
-//! The rules of messages and of the scheduler, tried on the host: one test a sentence, and every order of events in
+//! The rules of messages and of the scheduler, tried on the host: one test a
+//! sentence, and every order of events in
 //! the life of a call against a model.
 
 mod donation;

@@ -1,4 +1,5 @@
-//! The rules of messages, one test a sentence: calls, answers, sends, capabilities, sessions, notifications.
+//! The rules of messages, one test a sentence: calls, answers, sends,
+//! capabilities, sessions, notifications.
 
 use crate::kit::{extras, failed, Pair, BADGE};
 use abi::call::Call;

@@ -1,4 +1,5 @@
-//! The rules of notifications: bits gathered, given to one waiter, and told by receives.
+//! The rules of notifications: bits gathered, given to one waiter, and told by
+//! receives.
 
 use crate::kit::{Pair, BADGE};
 use abi::call::Call;

@@ -1,4 +1,5 @@
-//! The rules of the scheduler: priorities, slices, deadlines, timers, and urgency lent along calls.
+//! The rules of the scheduler: priorities, slices, deadlines, timers, and
+//! urgency lent along calls.
 
 use crate::kit::{extras, failed, Pair};
 use abi::call::Call;

@@ -1,4 +1,5 @@
-//! The rules of sessions: badges, enumeration, and the telling of ends until they are acknowledged.
+//! The rules of sessions: badges, enumeration, and the telling of ends until
+//! they are acknowledged.
 
 use crate::kit::{Pair, BADGE};
 use abi::call::Call;

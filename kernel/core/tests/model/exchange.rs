@@ -1,4 +1,5 @@
-//! The reference's messages: what is handed over, what is answered, who is woken with what.
+//! The reference's messages: what is handed over, what is answered, who is
+//! woken with what.
 
 use crate::reference::{Arrival, Expect, Message, Model, ReplyState, Wait, What, O, P};
 use abi::message::{Extras, Received};

@@ -1,4 +1,5 @@
-//! What has to be true of every frame, whatever happened: one owner, one payer, and nothing reachable that is not
+//! What has to be true of every frame, whatever happened: one owner, one
+//! payer, and nothing reachable that is not
 //! the reacher's.
 
 use kernel_core::address::FrameNumber;

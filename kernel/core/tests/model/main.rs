@@ -1,4 +1,5 @@
-//! Random sequences of operations of many processes, checked against a simple model of what should happen.
+//! Random sequences of operations of many processes, checked against a simple
+//! model of what should happen.
 //!
 //! Every call's answer is predicted; after every operation every thread has to be where the model has it (no wake-up is
 //! lost, none comes from nowhere); every so often whole capability tables are compared, and every frame has to have

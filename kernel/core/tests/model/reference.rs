@@ -1,4 +1,5 @@
-//! The reference: what the contract says about capabilities, messages and lives, in the plainest Rust.
+//! The reference: what the contract says about capabilities, messages and
+//! lives, in the plainest Rust.
 //!
 //! It knows nothing of arenas, trees or steps: objects are numbers, tables are maps, and an end happens at once.
 

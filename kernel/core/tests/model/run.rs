@@ -1,4 +1,5 @@
-//! Drives kernel and model side by side: whoever can run makes some call, and both have to agree on what came of it.
+//! Drives kernel and model side by side: whoever can run makes some call, and
+//! both have to agree on what came of it.
 
 use crate::reference::{Arrival, Endpoint, Model, Process, Wait, What, C, O, P};
 use abi::call::Call;

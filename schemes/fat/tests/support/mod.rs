@@ -1,4 +1,5 @@
-//! What the tests share: a disk in memory with faults, host tools, numbers by seed.
+//! What the tests share: a disk in memory with faults, host tools, numbers by
+//! seed.
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
 use abi::error::{Error, Result};

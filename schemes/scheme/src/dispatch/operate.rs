@@ -1,4 +1,5 @@
-//! The operations, one arm each: authority, then arguments, then the scheme's method.
+//! The operations, one arm each: authority, then arguments, then the scheme's
+//! method.
 
 use super::{Dispatcher, Effect, Endpoint, Reply, Request, Ticket, CHECKED};
 use crate::entry::Listing;

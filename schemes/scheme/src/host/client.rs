@@ -1,4 +1,5 @@
-//! A client of a scheme in a harness: what a program's session is on the machine.
+//! A client of a scheme in a harness: what a program's session is on the
+//! machine.
 
 use super::Harness;
 use crate::dispatch::{may_wake, Request, Turn};

@@ -1,4 +1,5 @@
-//! What the harness plays for a server: its keepsake, and the sessions of its endpoint.
+//! What the harness plays for a server: its keepsake, and the sessions of its
+//! endpoint.
 
 use super::crash;
 use crate::dispatch::Endpoint;

@@ -1,4 +1,5 @@
-//! The thread's IPC buffer: the page through which capabilities, leases and deadlines travel.
+//! The thread's IPC buffer: the page through which capabilities, leases and
+//! deadlines travel.
 //!
 //! A thread finds its own through the FS base, which this runtime points at the buffer; word
 //! [`SELF`] holds the buffer's address. A C library that needs FS for itself installs a

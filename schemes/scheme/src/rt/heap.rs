@@ -1,4 +1,5 @@
-//! The heap: a two-level segregated fit (crate `rlsf`) that grows by Memory objects.
+//! The heap: a two-level segregated fit (crate `rlsf`) that grows by Memory
+//! objects.
 //!
 //! It begins at `layout::HEAP` and grows upward in steps, each a new Memory charged to the process's
 //! account, so a server that keeps little holds little. Freed memory stays with the heap.

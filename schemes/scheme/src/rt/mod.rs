@@ -1,4 +1,5 @@
-//! The runtime: kernel calls, start, heap, threads. The library's only `unsafe`.
+//! The runtime: kernel calls, start, heap, threads. The library's only
+//! `unsafe`.
 //!
 //! Everything above it is safe Rust. On the host (`target_os` is not `none`) the same functions exist
 //! and every kernel call answers `NoSuchCall`, so that servers compile and are tested there.

@@ -1,4 +1,5 @@
-//! Every order of the events in the life of one call, for each way to use what it lends, against a model.
+//! Every order of the events in the life of one call, for each way to use what
+//! it lends, against a model.
 //!
 //! The client calls, lending pages; the server receives, uses the lease (copies, maps, pins, or passes it on to a
 //! driver that does so), and answers; in between, at every point, the call is cancelled, its deadline passes,

@@ -1,4 +1,5 @@
-//! What does happen: a client, a server and a driver on the kernel, and the events made to them.
+//! What does happen: a client, a server and a driver on the kernel, and the
+//! events made to them.
 
 use super::model::{Event, Model, Stage, Use};
 use crate::kit::{extras, Pair};

@@ -1,4 +1,5 @@
-//! A configuration space in memory, with functions that behave as the tests need.
+//! A configuration space in memory, with functions that behave as the tests
+//! need.
 
 use hal::config::ConfigSpace;
 use pci_types::PciAddress;
