@@ -19,12 +19,14 @@ pub struct Context {
     pub long: bool,
     /// How many times as long the long ones are.
     pub mult: u32,
+    /// Whether nothing is printed: for tests of the runner itself.
+    pub quiet: bool,
 }
 
 impl Context {
     /// For the tree that holds the build in `top`/build.
     pub fn new(top: PathBuf) -> Self {
-        Self { top, long: false, mult: 1 }
+        Self { top, long: false, mult: 1, quiet: false }
     }
 
     /// The build's folder.

@@ -234,8 +234,14 @@ impl Run<'_> {
             self.save(name, &format!("{name}\n{reason}\n\n{}", record.unwrap_or_default()));
         }
         let mut rows = lock(&self.rows);
-        println!("{line}");
+        self.say(&line);
         rows.push(Row { name: name.to_owned(), verdict, time });
+    }
+
+    fn say(&self, line: &str) {
+        if !self.context.quiet {
+            println!("{line}");
+        }
     }
 
     fn save(&self, name: &str, text: &str) {
@@ -262,13 +268,15 @@ impl Run<'_> {
         if let Err(error) = std::fs::write(&path, format!("{:#}\n", serde_json::Value::from(results))) {
             eprintln!("can't write {}: {error}", path.display());
         }
-        if !failed.is_empty() {
+        if !failed.is_empty() && !self.context.quiet {
             println!("failed (logs in {}):", self.logs.display());
             for row in &failed {
                 println!("  {}", row.name);
             }
         }
-        println!("{} passed, {} failed", rows.len() - failed.len(), failed.len());
+        if !self.context.quiet {
+            println!("{} passed, {} failed", rows.len() - failed.len(), failed.len());
+        }
         // The counts are what callers read: they must not stay in a buffer.
         let _ = std::io::stdout().flush();
         failed.is_empty() && !rows.is_empty()

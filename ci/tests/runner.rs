@@ -31,7 +31,7 @@ fn results(context: &Context) -> Vec<(String, bool)> {
 }
 
 fn context(folder: &tempfile::TempDir) -> Context {
-    let context = Context::new(folder.path().to_owned());
+    let context = Context { quiet: true, ..Context::new(folder.path().to_owned()) };
     std::fs::create_dir(context.build()).expect("a folder");
     context
 }

@@ -3,6 +3,7 @@
 //! - [`tap`]: what a test answers, and how that is written
 //! - [`part`]: this program again, as another process
 //! - [`raw`]: faults on purpose, raw calls
+//! - [`disk`]: a block driver's counters, for tests that attach one
 //! - one file a subject: [`die`], [`handles`], [`names`], [`messages`], [`leases`], [`mapped`], [`frames`], [`memory`],
 //!   [`process`], [`time`], [`registers`], [`revoke`], [`quota`], [`chaos`]
 #![cfg_attr(target_os = "none", no_std)]
@@ -13,6 +14,7 @@ extern crate alloc;
 
 mod chaos;
 mod die;
+mod disk;
 mod frames;
 mod handles;
 mod leases;
@@ -63,6 +65,7 @@ fn run() -> u64 {
     let out = Out::new();
     match words.as_slice() {
         ["part", name, rest @ ..] => part::play(name, rest),
+        ["disk", rest @ ..] => disk::run(&out, rest),
         ["die"] => {
             out.line(&die::WAYS.iter().map(|way| way.name).collect::<Vec<_>>().join(" "));
             0

@@ -2,6 +2,7 @@
 //!
 //! - [`boot`]: the image through firmware, to the prompt on serial line and screen
 //! - [`contract`]: `mk/run`'s promises, with the real system inside
+//! - [`figures`]: what is promised in numbers
 //! - [`files`]: FAT volumes read and written inside, judged by the host's tools
 //! - [`corrupt`]: broken disks, which cost nobody but themselves
 //! - [`restart`]: the block driver killed under load
@@ -11,6 +12,7 @@
 pub mod boot;
 pub mod contract;
 pub mod corrupt;
+pub mod figures;
 pub mod files;
 pub mod hostile;
 pub mod restart;
@@ -29,6 +31,7 @@ pub fn all() -> Vec<Unit> {
     units.extend(boot::units());
     units.extend(hostile::units());
     units.extend(corrupt::units());
+    units.extend(figures::units());
     units.extend(services::units());
     units.extend(contract::units());
     units

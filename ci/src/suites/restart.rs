@@ -20,7 +20,8 @@ const KILLS: u32 = 5;
 /// Slow enough that 96 MiB of reading and writing outlast a round's kills on any host.
 const BYTES_PER_SECOND: u64 = 12 << 20;
 
-const KILL: &str = "kill virtio-blk-1 && echo killed";
+/// Ends the driver while its own counters show a request that the device has.
+const KILL: &str = "app-test disk kill 1 && echo killed";
 
 /// One boot for all rounds.
 pub fn units() -> Vec<Unit> {
@@ -83,6 +84,8 @@ fn kill_in_between(session: &mut Session<'_>, round: u32) -> Verdict {
     let at = |word: &str| lines.iter().position(|line| *line == word);
     let kills = lines.iter().filter(|line| **line == "killed").count();
     check(kills == KILLS as usize, || format!("{kills} kills took place:\n{said}"))?;
+    let caught = lines.iter().filter(|line| line.starts_with("outstanding ")).count();
+    check(caught == kills, || format!("{caught} of {kills} kills found a request under way:\n{said}"))?;
     let last_kill = lines.iter().rposition(|line| *line == "killed");
     check(at("read") > last_kill && at("written") > last_kill, || {
         format!("a job was done before the last kill, which then showed nothing:\n{said}")

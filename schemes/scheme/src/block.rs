@@ -53,6 +53,10 @@ impl<D: BlockDevice + ?Sized> BlockDevice for &mut D {
 
 /// The control command of block schemes that answers a [`BlockInfo`]: [`INFO_LENGTH`] bytes of output.
 pub const INFO: u64 = 1;
+/// The control command by which a block driver tells what it counts: u64 little-endian: requests given to the device,
+/// finished, failed; interrupts taken, those that found nothing finished; and requests that the device has now, which is
+/// the value too.
+pub const COUNTERS: u64 = 2;
 /// Bytes of a [`BlockInfo`] on the wire.
 pub const INFO_LENGTH: usize = 16;
 

@@ -9,16 +9,13 @@ use hal::dma::DmaBuffer;
 use hal::virtio::queue::{layout, Queue};
 use hal::virtio::transport::{Transport, NO_VECTOR};
 use hal::window::Window;
-use scheme::block::BlockInfo;
+use scheme::block::{BlockInfo, COUNTERS};
 use scheme::block_server;
 use scheme::lease::{Source, Target};
 use scheme::rt::lease::Pin;
 use scheme::scheme::{CallId, Caller, Control, Controlled, Opened, Outcome, Scheme, Stop};
 use scheme::stat::Stat;
 use scheme::wire::OpenFlags;
-
-/// `control`: the driver's counters, as `Counters::to_bytes`.
-pub const COUNTERS: u64 = 0x100;
 
 /// Feature bits (5.2.3): segment limit, read-only, block size, flush.
 const SEG_MAX: u64 = 1 << 2;

@@ -1,0 +1,42 @@
+//! Figures that are promised: interrupts of a disk request, instruction counts.
+
+use crate::context::{path_text, scratch, tool, Context, Verdict};
+use crate::machine::{Disk, Platform};
+use crate::runner::{BootPlan, Unit, Work};
+use crate::suites::volume::Volume;
+
+const VOLUME: Volume = Volume { bits: 16, size_mib: 32, cluster_sectors: 4, files: 1, large_mib: 0 };
+
+/// On both chipsets: on `pc` message interrupts work too, although nothing of its firmware needs them.
+pub fn units() -> Vec<Unit> {
+    let mut units = vec![Unit {
+        name: "make bench: no figure is past its limit".into(),
+        weight: 1,
+        long: false,
+        work: Work::Alone(Box::new(bench)),
+    }];
+    for (platform, chipset) in [(Platform::Q35, "q35"), (Platform::Pc, "pc")] {
+        let plan = BootPlan::new(move |context, folder| {
+            let image = Volume::image(folder);
+            VOLUME.format(&image)?;
+            let mut machine = context.direct();
+            machine.platform = platform;
+            machine.disks.push(Disk::new(image));
+            Ok(machine)
+        })
+        .case("one interrupt a request, and nothing polls", |session| {
+            session.expect(&["app-test", "disk", "interrupts", "1"]).map(drop)
+        });
+        units.push(plan.unit(&format!("the block driver on {chipset}")));
+    }
+    units
+}
+
+/// The bench program judges the limits itself: it fails when a figure is past its own.
+fn bench(_: &Context) -> Verdict {
+    let exe = std::env::current_exe().map_err(|error| error.to_string())?;
+    let program = exe.with_file_name("mk-bench");
+    let folder = scratch()?;
+    let out = folder.path().join("bench.json");
+    tool(&path_text(&program), &["--out", &path_text(&out)]).map(drop)
+}
