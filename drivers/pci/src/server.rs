@@ -11,6 +11,7 @@ use hal::access::Mmio;
 use hal::bus::{self, FunctionName};
 use hal::config::{Access, ConfigSpace};
 use hal::interrupt::InterruptRoot;
+use hal::virtio::transport::{structures, Transport};
 use hal::window::Window;
 use scheme::entry::Listing;
 use scheme::message::SendCap;
@@ -18,6 +19,11 @@ use scheme::rt::calls;
 use scheme::scheme::{Caller, Control, Controlled, Opened, Outcome, Scheme, Stop};
 use scheme::stat::FileKind;
 use scheme::wire::{OpenFlags, LIST_END};
+
+/// The vendor of virtio devices.
+const VIRTIO: u16 = 0x1af4;
+/// How often a reset is asked for anew, a millisecond apart.
+const RESET_TRIES: u32 = 1000;
 
 /// The roots that the bus manager hands narrow parts of.
 #[derive(Clone, Copy, Debug)]
@@ -175,17 +181,47 @@ impl<S: ConfigSpace> Pci<S> {
         Ok(Controlled { value: 0, length: 0, caps: Vec::from([(SendCap { handle: domain, rights }, false)]) })
     }
 
-    /// Stops a device whose claim ended, then lets go of what its driver had pinned.
+    /// Resets a virtio device by its own register (virtio 1.2, 2.4): few of them have a reset that PCI knows of. When
+    /// the register reads 0 the device has done with all that was under way.
+    fn reset_virtio(&self, function: &Function) -> Option<()> {
+        if function.info.vendor != VIRTIO {
+            return None;
+        }
+        let found = structures(&mut |at| Ok(self.space.read(function.address(), at))).ok()?;
+        let Region::Memory { address, length } = function.bar(&self.space, found.common.bar)? else { return None };
+        let (start, bytes) = (u64::from(found.common.offset), u64::from(found.common.length));
+        if start.checked_add(bytes).is_none_or(|end| end > length) {
+            return None;
+        }
+        let registers =
+            || Window::map(self.roots.memory, address.checked_add(start)?, usize::try_from(bytes).ok()?, true).ok();
+        let device = Transport::new(registers()?, registers()?, registers()?, found.notify_multiplier);
+        for _ in 0..RESET_TRIES {
+            if device.reset(100).is_ok() {
+                return Some(());
+            }
+            scheme::time::sleep_ns(scheme::time::MILLISECOND);
+        }
+        None
+    }
+
+    /// Stops a device whose claim ended, then lets go of what its driver had pinned. A device that can't be reset may
+    /// still write what it was asked to: then the frames stay.
     fn release(&mut self, index: usize) {
         let Some(claim) = self.claims.remove(&index) else { return };
         let Ok(function) = self.function(index) else { return };
-        let reset = function.stop(&self.space);
+        let reset = self.reset_virtio(&function).is_some();
+        let reset = function.stop(&self.space) || reset;
         log::info!("{} stopped{}", function.name, if reset { " and reset" } else { "" });
-        if let Some(domain) = claim.domain {
-            if let Err(error) = calls::domain_release(domain) {
-                log::warn!("{}: what its driver had pinned stays: {error}", function.name);
+        match claim.domain {
+            Some(domain) if reset => {
+                if let Err(error) = calls::domain_release(domain) {
+                    log::warn!("{}: what its driver had pinned stays: {error}", function.name);
+                }
+                calls::close(domain);
             }
-            calls::close(domain);
+            Some(_) => log::error!("{} can't be reset: what its driver had pinned stays", function.name),
+            None => {}
         }
         claim.interrupts.into_iter().for_each(calls::close);
     }
@@ -209,6 +245,7 @@ impl<S: ConfigSpace> Scheme for Pci<S> {
                 if self.claims.contains_key(&index) {
                     return Err(Stop::Later);
                 }
+                self.reset_virtio(&function);
                 function.stop(&self.space);
                 self.claims.insert(index, Claim::default());
                 Ok(Opened::new(Node::device_id(index).saturating_add(1)))
