@@ -21,12 +21,23 @@ add() {
     fi
 }
 
-host() {
-    echo "== tests on the host"
-    "${CARGO:-cargo}" test --no-fail-fast 2>&1 | tee "$out"
+# Runs cargo's tests with the arguments given, and adds their counts.
+cargo_tests() {
+    "${CARGO:-cargo}" test --no-fail-fast "$@" 2>&1 | tee "$out"
     local status=$?
     # shellcheck disable=SC2046
     add "$status" $(awk '/^test result: / { p += $4; f += $6 } END { print p + 0, f + 0 }' "$out")
+}
+
+host() {
+    echo "== tests on the host"
+    cargo_tests
+}
+
+# The loader against firmware, with a kernel of its own: needs what `make image` has built.
+loader() {
+    echo "== tests of the loader in the emulator"
+    cargo_tests -p filesystem-image --test firmware -- --ignored
 }
 
 system() {
@@ -43,8 +54,9 @@ system() {
 
 [ "${1:-}" = host ] && { shift; host; }
 case "${1:-}" in
-    system) shift; system "$@" ;;
-    long) shift; system --long --mult "${MULT:-1}" "$@" ;;
+    # A filter is for the system's own tests.
+    system) shift; [ $# -gt 0 ] || loader; system "$@" ;;
+    long) shift; loader; system --long --mult "${MULT:-1}" "$@" ;;
 esac
 
 mkdir -p build
