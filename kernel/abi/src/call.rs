@@ -67,6 +67,12 @@ macro_rules! for_each_call {
             "The process with the next higher id charged to this account or one below it; NotFound at the end.";
         0x2b QuotaOpen quota_open [Quota INSPECT] shared short (quota, process_id) -> (process)
             "A capability to such a process: INSPECT, and MANAGE where the account's capability has it.";
+        0x2c QuotaLimit quota_limit [Quota MANAGE] shared short (quota, what, value) -> ()
+            "Sets a limit of an account: what 0 its pages, 1 its threads, 2 its processes (those of accounts below included).";
+        0x2d QuotaUsage quota_usage [Quota INSPECT] shared short (quota, address, capacity) -> (length)
+            "Writes a QuotaUsage of abi::quota as words: limits, what is used, and objects by kind.";
+        0x2e ProcessQuota process_quota [Process INSPECT] shared short (process) -> (quota)
+            "A capability to the account that a process is charged to: INSPECT alone.";
 
         // Endpoints, sessions, notifications, names.
         0x30 EndpointCreate endpoint_create [Quota MANAGE] shared short (quota) -> (endpoint)
@@ -83,8 +89,8 @@ macro_rules! for_each_call {
             "Makes a notification.";
         0x36 NotificationBind notification_bind [Notification RECEIVE] shared short (notification, endpoint) -> ()
             "Delivers a notification's bits to receivers of an endpoint too (Endpoint RECEIVE asked).";
-        0x37 TimerSet timer_set [Notification SEND] shared short (notification, bits, deadline_ns) -> ()
-            "Sets bits at a time; one timer a notification, a new one replaces it, 0 disarms.";
+        0x37 TimerSet timer_set [Notification SEND] shared short (notification, bits, deadline_ns, slack_ns) -> ()
+            "Sets bits at a time, or up to slack_ns later; one timer a notification, a new one replaces it, 0 disarms.";
         0x38 NamespaceCreate namespace_create [Quota MANAGE] shared short (quota) -> (namespace)
             "Makes an empty namespace.";
         0x39 NamespaceBind namespace_bind [Namespace MANAGE] shared short (namespace, name_address, name_length, session) -> ()
@@ -109,6 +115,20 @@ macro_rules! for_each_call {
             "Removes whatever is mapped in a range.";
         0x46 SpaceProtect space_protect [AddressSpace MANAGE] shared short (space, address, length, protection) -> ()
             "Changes the protection of a mapped range, within the rights it was mapped with.";
+        0x47 MemoryClone memory_clone [Memory READ] shared short (memory, quota, first_page, pages) -> (memory)
+            "A copy-on-write copy of part of a Memory as it is now: pages are shared until one side writes.";
+        0x48 PagerCreate pager_create [Endpoint MANAGE] shared short (endpoint, quota, key, length_pages, flags) -> (memory)
+            "A Memory whose absent pages are asked for at the endpoint: what a mapped file is.";
+        0x49 PagerSupply pager_supply [Memory MANAGE] shared short (memory, page, pages, source, source_page, access) -> (done)
+            "Moves pages out of an ordinary Memory into a paged one, and lets those who wait for them go on.";
+        0x4a PagerFail pager_fail [Memory MANAGE] shared short (memory, page, pages, error) -> ()
+            "Those who wait for these pages will not get them: their accesses fault.";
+        0x4b PagerTake pager_take [Memory MANAGE] shared short (memory, page, pages, what) -> (done, dirty)
+            "what 0: makes pages clean and write-protects them, telling which were dirty; 1: takes clean pages back.";
+        0x4c SpaceClone space_clone [AddressSpace MANAGE] shared short (space, into) -> ()
+            "Copies all mappings into an empty space as each asks for at fork: copy-on-write, shared, or not at all.";
+        0x4d PressureWatch pressure_watch [Quota INSPECT] shared short (quota, notification, bits, free_pages) -> ()
+            "Sets bits in a notification (SEND asked) whenever an account's free pages fall below a number.";
 
         // Processes and threads.
         0x50 ProcessCreate process_create [Quota MANAGE] shared short (quota, name_address, name_length, priority_limit, namespace) -> (process, space)
@@ -147,6 +167,8 @@ macro_rules! for_each_call {
             "Nanoseconds since boot.";
         0x61 Sleep sleep [] shared blocks (deadline_ns) -> ()
             "Waits until a time.";
+        0x62 TableClone table_clone [Process MANAGE] shared short (process) -> ()
+            "Copies the caller's capability table into a process whose table is empty, numbers kept; not Reply, Thread, Pin.";
 
         // Devices.
         0x68 InterruptAllocate interrupt_allocate [Interrupt MANAGE] shared short (root, line, flags) -> (interrupt, address, data)
@@ -181,6 +203,60 @@ macro_rules! for_each_call {
             "Sets bits in a notification (SEND asked) at each fault report.";
         0x7c SystemControl system_control [System MANAGE] exclusive short (system, what, value) -> ()
             "0: stops the machine (value: 0 power off, 1 reboot, 2.. exit status v for the emulator); 1: leaves the serial port to its driver.";
+
+        // Events.
+        0x80 QueueCreate queue_create [Quota MANAGE] shared short (quota, capacity) -> (queue)
+            "Makes an event queue for at most capacity sessions.";
+        0x81 QueueAdd queue_add [EventQueue MANAGE] shared short (queue, session, key, mask, mode) -> ()
+            "Watches a session's readiness under a key (Session INSPECT asked); mode 0 level, 1 edge, 2 once.";
+        0x82 QueueChange queue_change [EventQueue MANAGE] shared short (queue, key, mask, mode) -> ()
+            "Changes what is watched under a key, and arms it again.";
+        0x83 QueueRemove queue_remove [EventQueue MANAGE] shared short (queue, key) -> ()
+            "Watches under a key no more.";
+        0x84 QueueWait queue_wait [EventQueue RECEIVE] shared blocks (queue, address, capacity, deadline_ns) -> (count)
+            "Waits for events and writes up to capacity of them as (key, ready bits) words; deadline 1 does not wait.";
+        0x85 QueueBind queue_bind [EventQueue MANAGE] shared short (queue, notification, bits) -> ()
+            "Sets bits in a notification (SEND asked) whenever the queue comes to hold an event.";
+        0x86 SessionReady session_ready [Endpoint MANAGE] shared short (endpoint, badge, set, clear) -> ()
+            "Changes a session's readiness word; bits in set are edges even where they were set before.";
+        0x87 FutexWait futex_wait [] shared blocks (address, expected, deadline_ns) -> ()
+            "Waits at a 32-bit word if it still has the expected value; WouldBlock if it has not.";
+        0x88 FutexWake futex_wake [] shared short (address, count) -> (woken)
+            "Wakes up to count threads that wait at a word, longest waiting first.";
+        0x89 FutexRequeue futex_requeue [] shared short (address, expected, count, to, to_count) -> (woken, moved)
+            "Wakes up to count threads and has up to to_count more wait at another word, if the first has the expected value.";
+
+        // What becomes of threads.
+        0x90 ThreadSuspend thread_suspend [Thread MANAGE] shared blocks (thread) -> ()
+            "Stops a thread in user mode until it is resumed; what it waits for goes on.";
+        0x91 ThreadResume thread_resume [Thread MANAGE] shared short (thread) -> ()
+            "Lets a suspended thread go on.";
+        0x92 ThreadRegisters thread_registers [Thread INSPECT] shared short (thread, address) -> ()
+            "Writes the registers of a suspended thread as words of abi::thread.";
+        0x93 ThreadSetRegisters thread_set_registers [Thread MANAGE] shared short (thread, address) -> ()
+            "Sets the registers of a suspended thread, with flags made harmless.";
+        0x94 ThreadUpcall thread_upcall [Thread MANAGE] shared blocks (thread, bits) -> ()
+            "Has a thread run its upcall handler with these bits, whatever it is doing.";
+        0x95 UpcallHandler upcall_handler [] shared short (entry, stack, stack_length, flags) -> ()
+            "Sets the calling thread's upcall handler and its stack (0: the stack in use); entry 0: none.";
+        0x96 UpcallReturn upcall_return [] shared blocks (frame) -> ()
+            "Ends an upcall: goes on from a frame, waiting again for a call that was in flight.";
+        0x97 UpcallMask upcall_mask [] shared blocks (masked) -> (was_masked)
+            "Holds upcalls of the calling thread back, or lets them come.";
+        0x98 ThreadFaultHandler thread_fault_handler [Thread MANAGE] shared short (thread, session) -> ()
+            "Sends a thread's faults as calls through a session (SEND asked); handle 0: its process ends with a report.";
+        0x99 ForeignHandler foreign_handler [Process MANAGE] shared short (process, entry) -> ()
+            "Where a process's call numbers below the kernel's go, with rcx the way back; 0: they end it.";
+
+        // Security.
+        0xa0 PolicyLoad policy_load [System MANAGE] shared short (system, address, length) -> ()
+            "Loads the security policy of abi::security, once; it is sealed from then on.";
+        0xa1 ProcessLabel process_label [Process MANAGE] shared short (process, label) -> ()
+            "Gives a process without threads another subject label, where the policy allows the caller's to.";
+        0xa2 AuditRead audit_read [System INSPECT] shared short (system, ring, position, address, capacity) -> (length, position, lost)
+            "Reads audit records of abi::security from a position; ring 0 all, 1 denials.";
+        0xa3 AuditWrite audit_write [System MANAGE] shared short (system, address, length) -> ()
+            "Adds a record that init makes: a service's restart, a policy's load.";
     } };
 }
 

@@ -80,6 +80,10 @@ errors! {
     WrongState = 22,
     /// no kernel call has this number
     NoSuchCall = 23,
+    /// the capability that this stems from was revoked
+    Revoked = 24,
+    /// the security policy does not allow it
+    Denied = 25,
 
     /// a path component is not a directory
     NotDirectory = 64,

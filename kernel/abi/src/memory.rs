@@ -23,6 +23,32 @@ bitflags::bitflags! {
     }
 }
 
+/// What a clone of an address space gets of a mapping: bits 8 and 9 of `space_map`'s protection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Inherit {
+    /// A copy-on-write copy.
+    Copy = 0,
+    /// The same memory.
+    Share = 1,
+    /// Nothing.
+    Nothing = 2,
+}
+
+impl Inherit {
+    /// Where it stands in a protection word.
+    pub const SHIFT: u32 = 8;
+    /// From its number.
+    pub const fn from_number(number: u8) -> Option<Inherit> {
+        match number {
+            0 => Some(Inherit::Copy),
+            1 => Some(Inherit::Share),
+            2 => Some(Inherit::Nothing),
+            _ => None,
+        }
+    }
+}
+
 bitflags::bitflags! {
     /// How the pages of a new memory object come to be.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -11,8 +11,8 @@ use crate::log::Log;
 use crate::machine::Machine;
 use crate::mm::frames::Frames;
 use crate::object::{
-    Cap, DeviceMemory, DmaDomain, Endpoint, FrameInfo, Interrupt, IoPorts, Lease, Mapping, Memory, Name, Namespace,
-    Notification, Pin, Process, Quota, Reply, Session, Space, Thread, Watch,
+    Cap, DeviceMemory, DmaDomain, Endpoint, EventQueue, FrameInfo, Interest, Interrupt, IoPorts, Lease, Mapping,
+    Memory, Name, Namespace, Notification, Parked, Pin, Process, Quota, Reply, Session, Space, Thread, Watch,
 };
 use crate::reaper::Reaper;
 use abi::boot::Region;
@@ -151,6 +151,12 @@ kernel! {
     leases: Lease,
     /// Watches on processes.
     watches: Watch,
+    /// Event queues.
+    event_queues: EventQueue,
+    /// What event queues want to know.
+    interests: Interest,
+    /// Calls in flight under an upcall.
+    parked: Parked,
     /// Capability tables: process number p has the entries from p × `Machine::TABLE_ENTRIES` on.
     caps: Cap,
 }

@@ -4,7 +4,9 @@
 
 use crate::arena::{Arena, ArenaItem};
 use crate::id::Id;
-use crate::object::{ListHead, ListLinks, Mapping, Pin, Process, Quota, Reply, Session, Thread};
+use crate::object::{
+    Interest, ListHead, ListLinks, Mapping, Memory, Name, Pin, Process, Quota, Reply, Session, Thread,
+};
 use core::marker::PhantomData;
 
 /// An object that can be in a list of the sort that `Which` names.
@@ -39,6 +41,14 @@ list_nodes! {
     InLease: Mapping.in_lease;
     /// The pins in a device's view of memory.
     InDomain: Pin.in_domain;
+    /// The interests in a session.
+    InSession: Interest.in_session;
+    /// The interests of a queue that have something to tell.
+    Pending: Interest.pending;
+    /// What stems from a capability beside other capabilities.
+    InVia: Mapping.in_via, Thread.in_via, Name.in_via;
+    /// Memory objects with a pager.
+    Paged: Memory.in_paged;
     /// The children of an account.
     Siblings: Quota.siblings;
 }

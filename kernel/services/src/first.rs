@@ -15,6 +15,7 @@ use kernel_core::boot::Init;
 use kernel_core::cap::thread::Start;
 use kernel_core::id::Id;
 use kernel_core::machine::Machine;
+use kernel_core::mm::fault::Access;
 use kernel_core::mm::mapping::Backing;
 use kernel_core::object::{Process, ProcessState, Space};
 use kernel_core::Kernel;
@@ -163,7 +164,7 @@ fn place<M: Machine>(kernel: &Kernel<M>, space: Id<Space>, segment: &Segment) ->
         let offset = (at % PAGE_SIZE) as usize;
         let room = (PAGE_SIZE as usize).saturating_sub(offset);
         let (now, later) = rest.split_at(room.min(rest.len()));
-        let frame = kernel.memory_bring(memory, at / PAGE_SIZE)?;
+        let frame = kernel.memory_bring(memory, at / PAGE_SIZE, Access::Write)?;
         kernel.machine.write_frame(frame, offset, now);
         at = at.saturating_add(now.len() as u64);
         rest = later;

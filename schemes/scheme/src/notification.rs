@@ -40,7 +40,7 @@ impl Notification {
 
     /// Sets `bits` at a time; one timer a notification, 0 disarms. Errors: the kernel's.
     pub fn timer(&self, bits: u64, deadline_ns: u64) -> Result<()> {
-        calls::timer_set(self.0, bits, deadline_ns)
+        calls::timer_set(self.0, bits, deadline_ns, 0)
     }
 }
 

@@ -4,8 +4,8 @@ use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::object::{
-    DeviceMemory, DmaDomain, Endpoint, Header, Interrupt, IoPorts, Memory, Namespace, Notification, Object, Pin,
-    Process, Quota, Reply, Session, Space, Thread,
+    DeviceMemory, DmaDomain, Endpoint, EventQueue, Header, Interrupt, IoPorts, Memory, Namespace, Notification, Object,
+    Pin, Process, Quota, Reply, Session, Space, Thread,
 };
 use abi::Kind;
 
@@ -29,7 +29,8 @@ macro_rules! by_kind {
             (Kind::Interrupt, _) => by_kind!(@one Interrupt, $raw, $id, $act),
             (Kind::IoPorts, _) => by_kind!(@one IoPorts, $raw, $id, $act),
             (Kind::DeviceMemory, _) => by_kind!(@one DeviceMemory, $raw, $id, $act),
-            (Kind::EventQueue | Kind::SchedContext | Kind::System | Kind::Log, _) => $none,
+            (Kind::EventQueue, _) => by_kind!(@one EventQueue, $raw, $id, $act),
+            (Kind::SchedContext | Kind::System | Kind::Log, _) => $none,
         }
     };
     (@one $t:ident, $raw:expr, $id:ident, $act:expr) => {{

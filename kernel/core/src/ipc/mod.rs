@@ -12,10 +12,14 @@
 //! - [`lease`]: the lives of what is lent
 //! - [`transfer`]: what travels beside the words
 //! - [`notification`]: bits to signal and wait on
+//! - [`event`]: readiness of many sessions in one queue
+//! - [`futex`]: waits at words of memory
 //! - [`wait`]: waits that end before what they wait for
 
 pub mod call;
 pub mod endpoint;
+pub mod event;
+pub mod futex;
 pub mod lease;
 pub mod notification;
 pub mod receive;

@@ -14,12 +14,20 @@ impl<M: Machine> Kernel<M> {
     /// it lent for copying. Errors: `WrongState` (it waits for nothing).
     pub fn thread_cancel_wait(&self, id: Id<Thread>) -> Result<()> {
         match self.threads[id].state.get() {
-            ThreadState::Inactive | ThreadState::Ready | ThreadState::Running => Err(Error::WrongState),
+            ThreadState::Inactive | ThreadState::Ready | ThreadState::Running | ThreadState::Suspended => {
+                Err(Error::WrongState)
+            }
             ThreadState::AwaitingReply => {
                 self.call_cancel(id);
                 Ok(())
             }
-            ThreadState::Sending | ThreadState::Receiving | ThreadState::Waiting | ThreadState::Sleeping => {
+            ThreadState::Sending
+            | ThreadState::Receiving
+            | ThreadState::Waiting
+            | ThreadState::Sleeping
+            | ThreadState::Paging
+            | ThreadState::FutexWaiting
+            | ThreadState::Polling => {
                 self.wait_end(id);
                 self.thread_answer(id, Err(Error::Cancelled));
                 Ok(())
@@ -51,7 +59,11 @@ impl<M: Machine> Kernel<M> {
                 let notification = thread.notification.replace(None).expect("invariant: it waits on something");
                 self.threads.list::<Queue>(&self.notifications[notification].waiters).remove(id);
             }
+            ThreadState::Paging => self.page_wait_end(id),
+            ThreadState::FutexWaiting => self.futex_wait_end(id),
+            ThreadState::Polling => self.poll_end(id),
             ThreadState::Sleeping
+            | ThreadState::Suspended
             | ThreadState::Inactive
             | ThreadState::Ready
             | ThreadState::Running

@@ -76,7 +76,7 @@ impl<M: Machine> Kernel<M> {
                         return self.translation_enter(space, block, to);
                     }
                 }
-                let frame = self.memory_bring(memory, mapping.page_at(page.0))?;
+                let frame = self.memory_bring(memory, mapping.page_at(page.0), access)?;
                 let written = object.pins.get() > 0 || self.frame_info(frame).is_some_and(|f| f.written.get() > 0);
                 if executable && written {
                     return Err(Error::Busy);
@@ -128,7 +128,7 @@ impl<M: Machine> Kernel<M> {
         let access = if write { Access::Write } else { Access::Read };
         match (mapping.kind.get(), mapping.memory.get()) {
             (MappingKind::Memory, Some(memory)) if access.allowed(mapping.protection()) => {
-                self.memory_bring(memory, mapping.page_at(page.0))
+                self.memory_bring(memory, mapping.page_at(page.0), access)
             }
             _ => Err(Error::BadAddress),
         }

@@ -10,6 +10,7 @@ use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::list::InLease;
 use crate::machine::{Machine, Translation};
+use crate::mm::fault::Access;
 use crate::mm::mapping::Backing;
 use crate::mm::space::UserRange;
 use crate::mm::user::CopyError;
@@ -175,8 +176,10 @@ impl<M: Machine> Kernel<M> {
         }
         let backing = Backing::Lease(lease, part.memory, part.page);
         self.mapping_new(server, to, part.pages, backing, protection, protection)?;
+        let access = if protection.contains(Protection::WRITE) { Access::Write } else { Access::Read };
         for n in 0..part.pages {
-            let frame = self.memory_bring(part.memory, part.page.saturating_add(n)).map_err(|_| Error::LeaseFault)?;
+            let page = part.page.saturating_add(n);
+            let frame = self.memory_bring(part.memory, page, access).map_err(|_| Error::LeaseFault)?;
             let entry = Translation { address: frame.address(), protection, large: false, device: false };
             let page = VirtAddr(to.saturating_add(n.saturating_mul(PAGE_SIZE)));
             self.frame_retain(frame);

@@ -10,6 +10,7 @@ use crate::id::{Id, Link};
 use crate::kernel::Kernel;
 use crate::list::InMemory;
 use crate::machine::Machine;
+use crate::mm::fault::Access;
 use crate::object::{Header, Mapping, Memory, Object, Quota};
 use crate::reaper::Reap;
 use abi::memory::{MemoryFlags, Protection, PAGE_SIZE, USER_END};
@@ -135,7 +136,7 @@ impl<M: Machine> Kernel<M> {
 
     /// The frame of a page, brought in if it isn't there. Errors: `BadArgument` (no such page), `OutOfQuota`,
     /// `OutOfMemory`.
-    pub fn memory_bring(&self, id: Id<Memory>, page: u64) -> Result<FrameNumber> {
+    pub fn memory_bring(&self, id: Id<Memory>, page: u64, _access: Access) -> Result<FrameNumber> {
         let memory = &self.memories[id];
         if page >= memory.length_pages.get() {
             return Err(Error::BadArgument);

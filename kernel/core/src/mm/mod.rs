@@ -3,6 +3,7 @@
 //!
 //! - [`frames`], `early`: the buddy allocator over physical frames
 //! - [`memory`]: memory objects: pages found through tables made of frames
+//! - [`pager`]: memory whose pages a server supplies
 //! - [`space`]: address spaces: map, unmap, protect, end
 //! - [`mapping`]: one mapped range, and the search for room
 //! - [`fault`], `translation`: from a mapping to a translation, on demand
@@ -16,6 +17,7 @@ pub mod frames;
 pub mod lease;
 pub mod mapping;
 pub mod memory;
+pub mod pager;
 pub mod pin;
 pub mod space;
 mod translation;

@@ -9,6 +9,7 @@ use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::list::InDomain;
 use crate::machine::{FrameWords, Machine};
+use crate::mm::fault::Access;
 use crate::mm::lease::needed;
 use crate::object::{DmaDomain, Header, Lease, Memory, Object, Pin, Quota};
 use abi::memory::{Protection, PAGE_SIZE};
@@ -134,7 +135,12 @@ impl<M: Machine> Kernel<M> {
             let base = object.first.get().address().0;
             ranges.add(base.saturating_add(offset), length)?;
         } else {
-            Self::pin_pages(offset, end, |page| self.memory_bring(memory, page), |a, l| ranges.add(a, l))?;
+            Self::pin_pages(
+                offset,
+                end,
+                |page| self.memory_bring(memory, page, Access::Write),
+                |a, l| ranges.add(a, l),
+            )?;
         }
         let id = self.allocate_object::<Pin>(quota)?;
         let pin = &self.pins[id];
@@ -211,6 +217,7 @@ impl<M: Machine> Kernel<M> {
         let space = lease.space.get().expect("invariant: a lease names its lender's space");
         let need = needed(lease.access());
         let written = lease.access().contains(LeaseAccess::WRITE);
+        let access = if written { Access::Write } else { Access::Read };
         let words = self.machine.frame_words(table);
         let mut places = words.iter();
         let count = places.next().expect("invariant: a frame has words");
@@ -223,7 +230,7 @@ impl<M: Machine> Kernel<M> {
             let start = part.page.saturating_mul(PAGE_SIZE).saturating_add(at & PAGE_SIZE.wrapping_sub(1));
             let finish = start.saturating_add(stop.saturating_sub(at));
             let hold = |page: u64| {
-                let frame = self.memory_bring(part.memory, page).map_err(|_| Error::LeaseFault)?;
+                let frame = self.memory_bring(part.memory, page, access).map_err(|_| Error::LeaseFault)?;
                 let place = places.next().expect("invariant: no more pages than places");
                 place.store(u64::from(frame.0), Relaxed);
                 count.store(count.load(Relaxed).saturating_add(1), Relaxed);

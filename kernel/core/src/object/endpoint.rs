@@ -59,6 +59,8 @@ pub struct Session {
     pub has_ended: Field<bool>,
     /// The readiness word its server sets.
     pub readiness: Field<u32>,
+    /// What event queues want to know of it (`Interest::in_session`).
+    pub interests: ListHead,
 }
 }
 

@@ -21,7 +21,7 @@ pub struct FrameInfo {
     pub prev: Field<u32>,
     /// Leases pinned writable that hold it: while there are any it is not executed.
     pub written: Field<u32>,
-    /// Spare.
-    pub reserved: Field<u32>,
+    /// Memory objects that hold it: while there are several it is copied before it is written.
+    pub sharers: Field<u32>,
 }
 }

@@ -1,9 +1,10 @@
 //! Memory objects.
 
-use super::{Header, ListHead};
+use super::{Endpoint, Header, ListHead, ListLinks};
 use crate::address::FrameNumber;
 use crate::field::Field;
 use crate::fields;
+use crate::id::Link;
 
 fields! {
 /// Pages. References: its capabilities, mappings, pins.
@@ -11,7 +12,7 @@ fields! {
 /// Frames are found through a radix tree of frames used as tables (512 entries of a frame number a
 /// table, 0 for none), `levels` deep; a contiguous object needs none: frame = `first` + page. Nor does
 /// one of a single page. A page once in memory stays until the object ends.
-#[repr(C, align(128))]
+#[repr(C, align(256))]
 pub struct Memory {
     /// Common to all objects; the quota pays for the frames too.
     pub header: Header,
@@ -37,6 +38,20 @@ pub struct Memory {
     pub teardown: Field<u64>,
     /// The next one that the reaper ends.
     pub next_reap: Field<u32>,
+    /// Paged: the endpoint that absent pages are asked for at (a reference), or none.
+    pub pager: Field<Link<Endpoint>>,
+    /// Paged: its number at the pager's.
+    pub pager_key: Field<u64>,
+    /// Paged: root of the tree of threads that wait for a page (`Thread::sending`), keyed by page and arrival.
+    pub page_waiters: Field<u32>,
+    /// Root of the tree of the first waiters at each futex word in it (`Thread::sending`), keyed by offset.
+    pub futexes: Field<u32>,
+    /// Its place among all paged objects, for what is discarded under pressure.
+    pub in_paged: ListLinks,
+    /// Pages in memory that were written since they were last clean.
+    pub dirty: Field<u32>,
+    /// The next page that is looked at for discarding.
+    pub hand: Field<u32>,
     /// 1 for frames that were not allocated but came with boot (initfs): never freed, never charged.
     pub foreign: Field<u32>,
 }

@@ -7,6 +7,7 @@
 mod capability;
 mod device;
 mod endpoint;
+mod event;
 mod frame;
 mod lease;
 mod memory;
@@ -21,6 +22,7 @@ pub use crate::arena::PageInfo;
 pub use capability::Cap;
 pub use device::{DeviceMemory, DmaDomain, Interrupt, IoPorts, Pin};
 pub use endpoint::{Endpoint, Reply, ReplyState, Session};
+pub use event::{EventQueue, Interest};
 pub use frame::FrameInfo;
 pub use lease::Lease;
 pub use memory::Memory;
@@ -29,7 +31,7 @@ pub use notification::Notification;
 pub use process::{Process, ProcessState, Watch};
 pub use quota::Quota;
 pub use space::{Mapping, MappingKind, Space};
-pub use thread::{Registers, Thread, ThreadState};
+pub use thread::{Parked, Registers, Thread, ThreadState};
 
 use crate::field::Field;
 use crate::fields;

@@ -1,6 +1,6 @@
 //! Namespaces.
 
-use super::{Header, Quota, Session};
+use super::{Header, ListLinks, Quota, Session};
 use crate::field::Field;
 use crate::fields;
 use crate::id::Link;
@@ -20,7 +20,7 @@ pub struct Namespace {
 }
 
 /// One name of a namespace: at most 32 bytes.
-#[repr(C, align(64))]
+#[repr(C, align(128))]
 pub struct Name {
     /// The name, zero-padded, little-endian words.
     pub name: [Field<u64>; 4],
@@ -30,6 +30,12 @@ pub struct Name {
     pub next: Field<Link<Name>>,
     /// Who pays.
     pub quota: Field<Link<Quota>>,
+    /// The capability it was bound with (raw id; 0: none, or it ended): its place there is `in_via`.
+    pub via: Field<u32>,
+    /// Its place in `Cap::names`.
+    pub in_via: ListLinks,
+    /// The namespace it is in.
+    pub namespace: Field<Link<Namespace>>,
     /// The rights that the binding capability had.
     pub rights: Field<u16>,
 }

@@ -66,6 +66,8 @@ pub struct Process {
     pub next_reap: Field<u32>,
     /// Nanoseconds its threads ran, those that ended included.
     pub run_time_ns: Field<u64>,
+    /// What the security policy knows it as.
+    pub label: Field<u32>,
     /// The handler of foreign call numbers, or 0.
     pub foreign_handler: Field<u64>,
     /// The name for logs: 32 bytes, zero-padded, little-endian.

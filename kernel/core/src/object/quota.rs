@@ -11,7 +11,7 @@ fields! {
 /// processes, children, and the objects charged to it.
 ///
 /// When its last reference goes, its limit goes back to its parent.
-#[repr(C, align(256))]
+#[repr(C, align(512))]
 pub struct Quota {
     /// Common to all objects; `header.quota` is the parent.
     pub header: Header,
@@ -38,6 +38,16 @@ pub struct Quota {
     pub orphaned: Field<bool>,
     /// How many accounts are above it.
     pub depth: Field<u8>,
+    /// Threads that it and those below it may have; 0: no limit of its own.
+    pub thread_limit: Field<u32>,
+    /// Threads that they have.
+    pub threads: Field<u32>,
+    /// Processes that it and those below it may have; 0: no limit of its own.
+    pub process_limit: Field<u32>,
+    /// Processes that they have.
+    pub processes_below: Field<u32>,
+    /// Objects of each kind that are charged to it.
+    pub objects: [Field<u32>; ArenaKind::COUNT],
     /// Arena pages of each kind that are charged to it and have room: page number + 1.
     pub partial: [Field<u32>; ArenaKind::COUNT],
 }

@@ -41,7 +41,7 @@ pub struct Space {
 }
 
 /// One mapped range.
-#[repr(C, align(128))]
+#[repr(C, align(256))]
 pub struct Mapping {
     /// Its place in its space; the key is its first address.
     pub in_space: TreeLinks,
@@ -59,6 +59,12 @@ pub struct Mapping {
     pub limit: Field<u8>,
     /// What it leads to.
     pub kind: Field<MappingKind>,
+    /// What a clone of the space gets: `abi::memory::Inherit`.
+    pub inherit: Field<u8>,
+    /// The capability it was made with (raw id; 0: none, or it ended): its place there is `in_via`.
+    pub via: Field<u32>,
+    /// Its place in `Cap::uses`.
+    pub in_via: ListLinks,
     /// The lease mapped.
     pub lease: Field<Link<Lease>>,
     /// Its place in `Memory::mappings` (not of device registers).

@@ -1,6 +1,6 @@
 //! A thread: registers, an IPC buffer, a priority, and what it waits for.
 
-use super::{Endpoint, Header, Lease, ListLinks, Notification, Process, Reply, Session, TreeLinks};
+use super::{Endpoint, EventQueue, Header, Lease, ListLinks, Memory, Notification, Process, Reply, Session, TreeLinks};
 use crate::address::FrameNumber;
 use crate::field::Field;
 use crate::field_enum;
@@ -26,6 +26,14 @@ field_enum! {
         Waiting = 6,
         /// It waits for a time.
         Sleeping = 7,
+        /// It waits for a page of memory that has a pager.
+        Paging = 8,
+        /// It waits at a futex word.
+        FutexWaiting = 9,
+        /// It waits on an event queue.
+        Polling = 10,
+        /// It could run, but is suspended.
+        Suspended = 11,
     }
 }
 
@@ -127,5 +135,56 @@ pub struct Thread {
     pub send_cap_count: Field<u8>,
     /// Sending: how many leases.
     pub send_lease_count: Field<u8>,
+    /// Whether it is suspended, whatever else it does.
+    pub suspended: Field<bool>,
+    /// Whether upcalls are held back: by itself, or because one runs.
+    pub upcall_masked: Field<bool>,
+    /// Paging: whether it wants to write.
+    pub paging_write: Field<bool>,
+    /// Polling: the queue.
+    pub event_queue: Field<Link<EventQueue>>,
+    /// Sending, AwaitingReply: the capability it calls through (raw id; 0: none, or it was closed meanwhile).
+    pub via: Field<u32>,
+    /// Its place in `Cap::uses`, while it is in it.
+    pub in_via: ListLinks,
+    /// Bits of upcalls that were not made yet.
+    pub upcall_bits: Field<u64>,
+    /// Its upcall handler; 0: none.
+    pub upcall_entry: Field<u64>,
+    /// One past the stack that upcalls run on; 0: the one in use.
+    pub upcall_stack: Field<u64>,
+    /// Bytes of that stack.
+    pub upcall_stack_length: Field<u64>,
+    /// The call that was in flight when an upcall began.
+    pub parked: Field<Link<Parked>>,
+    /// The session that its faults are told through (a reference).
+    pub fault_session: Field<Link<Session>>,
+    /// Paging, FutexWaiting: the memory object.
+    pub waits_in: Field<Link<Memory>>,
+    /// Paging: the page. FutexWaiting: the byte offset of the word.
+    pub waits_at: Field<u64>,
+}
+
+/// A call in flight whose thread runs an upcall meanwhile. Made with the handler, so that an upcall needs no memory.
+#[repr(C, align(128))]
+pub struct Parked {
+    /// The reply object bound to the call; none: it was answered, or nothing is parked here.
+    pub reply: Field<Link<Reply>>,
+    /// Whether something is parked here.
+    pub is_used: Field<bool>,
+    /// Whether the answer is here.
+    pub is_answered: Field<bool>,
+    /// The thread's deadline for it; 0: none.
+    pub deadline_ns: Field<u64>,
+    /// The answer: status, tag, extras.
+    pub status: Field<u64>,
+    /// See `status`.
+    pub tag: Field<u64>,
+    /// See `status`.
+    pub extras: Field<u64>,
+    /// The answer's words.
+    pub words: [Field<u64>; 6],
+    /// The answer's capabilities as the IPC buffer tells them.
+    pub caps: [Field<u64>; 4],
 }
 }

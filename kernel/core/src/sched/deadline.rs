@@ -105,11 +105,19 @@ impl<M: Machine> Kernel<M> {
         match self.threads[id].state.get() {
             ThreadState::Sleeping => self.thread_answer(id, Ok(())),
             ThreadState::AwaitingReply => self.call_timed_out(id),
-            ThreadState::Sending | ThreadState::Receiving | ThreadState::Waiting => {
+            ThreadState::Sending
+            | ThreadState::Receiving
+            | ThreadState::Waiting
+            | ThreadState::FutexWaiting
+            | ThreadState::Polling => {
                 self.wait_end(id);
                 self.thread_answer(id, Err(Error::TimedOut));
             }
-            ThreadState::Inactive | ThreadState::Ready | ThreadState::Running => {}
+            ThreadState::Inactive
+            | ThreadState::Ready
+            | ThreadState::Running
+            | ThreadState::Suspended
+            | ThreadState::Paging => {}
         }
     }
 }

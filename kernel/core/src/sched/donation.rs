@@ -112,7 +112,14 @@ impl<M: Machine> Kernel<M> {
                 donors.insert(reply, urgency_key(priority, u64::from(reply.raw())));
                 Some(receiver)
             }
-            ThreadState::Inactive | ThreadState::Receiving | ThreadState::Waiting | ThreadState::Sleeping => {
+            ThreadState::Inactive
+            | ThreadState::Receiving
+            | ThreadState::Waiting
+            | ThreadState::Sleeping
+            | ThreadState::Paging
+            | ThreadState::FutexWaiting
+            | ThreadState::Polling
+            | ThreadState::Suspended => {
                 thread.priority.set(priority);
                 None
             }

@@ -193,9 +193,14 @@ impl<M: Machine> Kernel<M> {
                 }
             }
             ThreadState::AwaitingReply => self.call_abandon(id),
-            ThreadState::Sending | ThreadState::Receiving | ThreadState::Waiting | ThreadState::Sleeping => {
-                self.wait_end(id);
-            }
+            ThreadState::Sending
+            | ThreadState::Receiving
+            | ThreadState::Waiting
+            | ThreadState::Sleeping
+            | ThreadState::Paging
+            | ThreadState::FutexWaiting
+            | ThreadState::Polling
+            | ThreadState::Suspended => self.wait_end(id),
         }
         thread.state.set(ThreadState::Inactive);
         self.deadline_clear(id);

@@ -66,9 +66,10 @@ impl<M: Machine> Kernel<M> {
                 Ok((self.user_frame(space, at, access)?, at))
             }
         };
+        let access = if write { Access::Write } else { Access::Read };
         let object = |done: u64| -> Result<(FrameNumber, u64)> {
             let at = offset.saturating_add(done);
-            Ok((self.memory_bring(id, at / PAGE_SIZE)?, at))
+            Ok((self.memory_bring(id, at / PAGE_SIZE, access)?, at))
         };
         let (done, result) = if write {
             let pages = offset.saturating_add(length).div_ceil(PAGE_SIZE).saturating_sub(offset / PAGE_SIZE);

@@ -6,21 +6,29 @@
 //!
 //! One file a noun; a handler that copies to or from user memory does so after every other check.
 
+mod account;
 mod cap;
+mod clone;
+mod debug;
 mod device;
 mod dma;
 mod endpoint;
+mod event;
+mod futex;
 mod lease;
 mod memory;
 mod message;
 mod namespace;
 mod notification;
+mod pager;
 mod process;
 mod quota;
+mod security;
 mod space;
 mod system;
 mod thread;
 mod time;
+mod upcall;
 
 use crate::address::CpuId;
 use crate::id::{Id, Link};

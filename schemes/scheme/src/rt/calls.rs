@@ -51,7 +51,7 @@ plain! {
     /// Delivers a notification's bits to receivers of an endpoint too.
     notification_bind(notification: Handle, endpoint: Handle) -> ();
     /// Sets bits at a time; 0 disarms.
-    timer_set(notification: Handle, bits: u64, deadline_ns: u64) -> ();
+    timer_set(notification: Handle, bits: u64, deadline_ns: u64, slack_ns: u64) -> ();
     /// Makes an empty namespace.
     namespace_create(quota: Handle) -> Handle;
     /// Length, resident pages and flags of a Memory.

@@ -124,6 +124,15 @@ macro_rules! word_type {
     (ports) => {
         Handle
     };
+    (queue) => {
+        Handle
+    };
+    (source) => {
+        Handle
+    };
+    (into) => {
+        Handle
+    };
     (system) => {
         Handle
     };

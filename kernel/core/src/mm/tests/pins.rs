@@ -105,7 +105,7 @@ fn pins_are_bounded_and_refused_outside_what_was_lent() {
     let order: Vec<u64> = (0..250).step_by(2).chain((1..250).step_by(2)).collect();
     let scattered = memory(k, 260, MemoryFlags::empty());
     for page in order {
-        k.memory_bring(scattered, page).unwrap();
+        k.memory_bring(scattered, page, Write).unwrap();
     }
     let at = map(k, lender, scattered, RW);
     let l = lease(k, lender, at, 260 * PAGE, BOTH);

@@ -3,6 +3,7 @@
 use super::{check_frames, end, kernel, map, memory, process, touch, translated, unmap, ALL, PAGE, R, RW, RX, W, X};
 use crate::address::{FrameNumber, VirtAddr};
 use crate::mm::fault::Access::{Execute, Read, Write};
+
 use crate::mm::mapping::Backing;
 use crate::mm::space::UserRange;
 use abi::memory::{MemoryFlags, Protection, LARGE_PAGE_SIZE, USER_END};
@@ -236,7 +237,7 @@ fn an_end_gives_back_every_frame_in_bounded_steps() {
     // A sparse object four levels deep, one of a page, runs, and mappings all over the address space.
     let sparse = memory(&kernel, 1 << 30, MemoryFlags::empty());
     for page in [0, 1, 511, 512, 1 << 18, (1 << 18) + 513, (1 << 27) + 5, (1 << 30) - 1] {
-        kernel.memory_bring(sparse, page).unwrap();
+        kernel.memory_bring(sparse, page, Write).unwrap();
     }
     let single = memory(&kernel, 1, MemoryFlags::empty());
     let run = memory(&kernel, 600, MemoryFlags::CONTIGUOUS | MemoryFlags::BELOW_4G);
@@ -283,10 +284,10 @@ fn out_of_quota_is_an_error_and_leaves_nothing_behind() {
     let m = kernel.memory_new(quota, 100, MemoryFlags::empty()).unwrap();
     kernel.retain(m);
     let mut got = 0;
-    while kernel.memory_bring(m, got).is_ok() {
+    while kernel.memory_bring(m, got, Write).is_ok() {
         got += 1;
     }
-    assert_eq!(kernel.memory_bring(m, 99), Err(Error::OutOfQuota));
+    assert_eq!(kernel.memory_bring(m, 99, Write), Err(Error::OutOfQuota));
     assert!((5..12).contains(&got), "{got}");
     assert_eq!(kernel.quotas[quota].used_pages.get(), 12);
     assert_eq!(kernel.memory_new(quota, 2, MemoryFlags::CONTIGUOUS), Err(Error::OutOfQuota));

@@ -1,0 +1,55 @@
+//! Event queues: what many sessions are ready for, in one place.
+
+use super::{Header, ListHead, ListLinks, Notification, Session, TreeLinks};
+use crate::field::Field;
+use crate::fields;
+use crate::id::Link;
+
+fields! {
+/// A bounded queue of readiness events. References: its capabilities. Threads that wait hold none: they are told
+/// `Closed` when it ends.
+#[repr(C, align(128))]
+pub struct EventQueue {
+    /// Common to all objects.
+    pub header: Header,
+    /// The most interests it can have.
+    pub capacity: Field<u32>,
+    /// How many it has.
+    pub count: Field<u32>,
+    /// Root of the tree of its interests (`Interest::in_queue`), by key.
+    pub interests: Field<u32>,
+    /// Interests with something to tell (`Interest::pending`), first come first served.
+    pub pending: ListHead,
+    /// Threads that wait (`Thread::queue`).
+    pub waiters: ListHead,
+    /// The notification that is told when it comes to hold an event (a reference).
+    pub notification: Field<Link<Notification>>,
+    /// The next one that the reaper ends.
+    pub next_reap: Field<u32>,
+    /// The bits to set.
+    pub bits: Field<u64>,
+}
+
+/// What a queue wants to know of one session.
+#[repr(C, align(128))]
+pub struct Interest {
+    /// Its place in the queue's tree; the key is the holder's.
+    pub in_queue: TreeLinks,
+    /// The queue.
+    pub event_queue: Field<Link<super::EventQueue>>,
+    /// The session (a reference).
+    pub session: Field<Link<Session>>,
+    /// Its place in `Session::interests`.
+    pub in_session: ListLinks,
+    /// Its place in `EventQueue::pending`.
+    pub pending: ListLinks,
+    /// Whether it is in that list.
+    pub is_pending: Field<bool>,
+    /// 0 level, 1 edge, 2 once.
+    pub mode: Field<u8>,
+    /// The bits it wants to hear of.
+    pub mask: Field<u32>,
+    /// Edges that were not told yet.
+    pub edges: Field<u32>,
+}
+}
