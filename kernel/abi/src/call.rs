@@ -54,7 +54,7 @@ macro_rules! for_each_call {
         0x21 Close close [] shared short (handle) -> ()
             "Gives a capability up; its children go to its parent.";
         0x22 Revoke revoke [] exclusive short (handle) -> ()
-            "Removes every descendant of a capability, in every process; answers Retry while there is more to do.";
+            "Removes every descendant of a capability, in every process, with what stems from it; answers Retry while there is more to do.";
         0x23 Inspect inspect [] shared short (handle) -> (kind_rights, badge, object)
             "Tells what a handle of the caller's names: kind | rights << 8, badge or range, object id.";
 

@@ -173,8 +173,9 @@ pub fn write<'s>(
 /// capabilities, priority limit, run time in ns, then 4 words of name.
 pub const PROCESS_INFO_WORDS: usize = 12;
 /// Words that `process_capability` writes: handle, kind | rights << 8, badge or range, object id,
-/// handle of the parent entry if it is in the same table or 0, id of the process that holds the parent.
-pub const CAPABILITY_INFO_WORDS: usize = 6;
+/// handle of the parent entry if it is in the same table or 0, id of the process that holds the parent; messages sent through
+/// it; low half of the id of the process it came from (0: made here); a session's object type.
+pub const CAPABILITY_INFO_WORDS: usize = 9;
 
 #[cfg(test)]
 mod tests {

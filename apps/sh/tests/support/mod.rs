@@ -281,6 +281,9 @@ impl System for World {
             object: 6,
             parent: scheme::Handle(0),
             parent_process: 1,
+            messages: 0,
+            origin: 1,
+            object_type: 0,
         }])
     }
     fn own_id(&mut self) -> u64 {

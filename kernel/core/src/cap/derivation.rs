@@ -76,6 +76,22 @@ impl<M: Machine> Kernel<M> {
         true
     }
 
+    /// Puts in a capability that stems from another one but names another object. Errors: `Retry` (that one is being revoked),
+    /// and those of [`Kernel::cap_room`].
+    pub(crate) fn cap_insert_below(
+        &self,
+        to: Id<Process>,
+        kind: Kind,
+        object: u32,
+        rights: Rights,
+        parent: Link<Cap>,
+    ) -> Result<Handle> {
+        if parent.is_some_and(|parent| self.is_being_revoked(parent)) {
+            return Err(Error::Retry);
+        }
+        self.cap_insert(to, kind, object, rights, parent)
+    }
+
     /// Makes a child of an entry in a table. Rights that the entry does not have are dropped. `object` is the entry's
     /// own, or a part of it. Errors: `Retry` (it is being revoked), and those of [`Kernel::cap_room`].
     pub fn cap_derive(&self, cap: Id<Cap>, object: u32, mask: Rights, to: Id<Process>) -> Result<(Handle, Rights)> {
@@ -114,7 +130,9 @@ impl<M: Machine> Kernel<M> {
             return Err(Error::Retry);
         }
         let heir = if M::FAULT == Fault::REPARENT { None } else { Id::try_new(entry.parent.get() as usize) };
-        if !self.children_move(cap, heir) {
+        // From now on nothing more can stem from it.
+        entry.disarm();
+        if !self.children_move(cap, heir) || !self.uses_hand_over_step(cap, heir) {
             return Ok(false);
         }
         self.cap_remove(cap);
@@ -144,14 +162,20 @@ impl<M: Machine> Kernel<M> {
     /// A step of it; answers whether there are no descendants left.
     pub(crate) fn revoke_step(&self, cap: Id<Cap>) -> bool {
         for _ in 0..STEP {
-            let Some(child) = self.first_child(cap) else { return true };
-            if !self.children_move(child, Some(cap)) {
+            let Some(child) = self.first_child(cap) else { return self.inherited_end_step(cap) };
+            let entry = &self.caps[child];
+            entry.disarm();
+            if !self.children_move(child, Some(cap)) || !self.uses_end_step(child) {
                 return false;
+            }
+            if entry.kind() == Some(Kind::Pin) {
+                // Nobody knows whether the device still writes there.
+                self.pin_holder_died(Id::try_new(entry.object.get() as usize).expect("invariant: a pin is an object"));
             }
             // What was pulled up stands before it now, and its turn comes.
             self.cap_remove(child);
         }
-        self.first_child(cap).is_none()
+        false
     }
 
     /// A revocation is done, or its entry goes.

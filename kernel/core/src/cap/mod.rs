@@ -5,6 +5,7 @@
 //! - [`quota`](mod@quota): accounts
 //! - [`table`]: capability tables
 //! - [`derivation`]: the tree of capabilities: derive, close, revoke
+//! - [`uses`]: what stems from a capability beside others
 //! - [`process`] and [`thread`]: their lives and ends
 //! - [`namespace`]: scheme names
 
@@ -16,6 +17,7 @@ pub mod quota;
 pub mod reference;
 pub mod table;
 pub mod thread;
+pub mod uses;
 
 #[cfg(test)]
 mod tests;

@@ -95,6 +95,22 @@ impl<M: Machine> Kernel<M> {
         Ok((session, Rights::from_bits_truncate(record.rights.get())))
     }
 
+    /// The record of a name. Errors: `NotFound`.
+    pub(crate) fn name_record(&self, namespace: Id<Namespace>, name: [u64; 4]) -> Result<Id<Name>> {
+        self.name_find(namespace, name).map(|(id, _)| id).ok_or(Error::NotFound)
+    }
+
+    /// Unbinds a name, wherever it is.
+    pub(crate) fn name_forget(&self, id: Id<Name>) {
+        let namespace = self.names[id].namespace.get().expect("invariant: a name is in a namespace");
+        let (mut before, mut at) = (None, self.namespaces[namespace].first.get());
+        while let Some(other) = at.filter(|other| *other != id) {
+            before = at;
+            at = self.names[other].next.get();
+        }
+        self.name_remove(namespace, before, id);
+    }
+
     /// Binds a name to a root session. Errors: `Exists`, `TableFull`, `OutOfQuota`, `OutOfMemory`.
     pub fn name_bind(
         &self,
@@ -103,7 +119,7 @@ impl<M: Machine> Kernel<M> {
         session: Id<Session>,
         rights: Rights,
         quota: Id<Quota>,
-    ) -> Result<()> {
+    ) -> Result<Id<Name>> {
         if self.name_find(namespace, name).is_some() {
             return Err(Error::Exists);
         }
@@ -116,11 +132,12 @@ impl<M: Machine> Kernel<M> {
             place.set(word);
         }
         record.session.set(Some(session));
+        record.namespace.set(Some(namespace));
         record.rights.set(rights.bits());
         self.retain(session);
         record.next.set(self.namespaces[namespace].first.replace(Some(id)));
         self.namespaces[namespace].count.update(|n| n.wrapping_add(1));
-        Ok(())
+        Ok(id)
     }
 
     /// Unbinds a name. Errors: `NotFound`.
@@ -131,6 +148,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn name_remove(&self, namespace: Id<Namespace>, before: Link<Name>, id: Id<Name>) {
+        self.name_via_set(id, None, false);
         let record = &self.names[id];
         match before {
             Some(before) => self.names[before].next.set(record.next.get()),

@@ -35,6 +35,10 @@ impl Cap {
     pub fn kind(&self) -> Option<Kind> {
         Kind::from_number((self.word.get() >> KIND_SHIFT) as u8)
     }
+    /// It allows nothing from now on: it is about to go.
+    pub(crate) fn disarm(&self) {
+        self.word.update(|word| word & HANDLE_AND_KIND);
+    }
     /// What it allows.
     pub fn rights(&self) -> Rights {
         Rights::from_bits_truncate((self.word.get() >> RIGHTS_SHIFT) as u16)
@@ -179,12 +183,25 @@ impl<M: Machine> Kernel<M> {
         entry.object.set(object);
         entry.flags.set(0);
         entry.first_child.set(0);
+        entry.cursor.set(0);
+        entry.messages.set(0);
+        entry.origin.set(self.cap_origin(process, parent));
         self.cap_link(cap, parent);
         self.cap_retain(kind, object);
         Ok(handle)
     }
 
-    /// Empties an entry without children, and lets its object go.
+    /// Where a capability comes from: the process that holds the entry it is made of, if that is another, else where that
+    /// one came from.
+    fn cap_origin(&self, process: Id<Process>, parent: Link<Cap>) -> u32 {
+        match parent {
+            None => 0,
+            Some(parent) if self.cap_holder(parent) == process => self.caps[parent].origin.get(),
+            Some(parent) => self.processes[self.cap_holder(parent)].header.object_id.get() as u32,
+        }
+    }
+
+    /// Empties an entry without children and uses, and lets its object go.
     pub(crate) fn cap_remove(&self, cap: Id<Cap>) {
         let entry = &self.caps[cap];
         let kind = entry.kind().expect("invariant: only used entries are removed");

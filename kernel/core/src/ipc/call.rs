@@ -74,6 +74,7 @@ impl<M: Machine> Kernel<M> {
         donors_set_one(&server.donors, reply_id, &reply.donating, caller.priority.get());
         caller.reply.set(Some(reply_id));
         caller.state.set(ThreadState::AwaitingReply);
+        self.message_count(cx, caller);
         server.priority.set(priority);
         let registers = &server.registers;
         registers.rax.set(0);
@@ -84,6 +85,15 @@ impl<M: Machine> Kernel<M> {
         words_copy(&caller.registers, registers);
         self.switch_at(cx.cpu, to, server);
         true
+    }
+
+    /// A thread sends a message through the capability it named.
+    #[inline(always)]
+    fn message_count(&self, cx: &Context, caller: &Thread) {
+        if let Some(cap) = cx.subject.cap {
+            caller.via.set(cap.raw());
+            self.caps[cap].messages.update(|n| n.wrapping_add(1));
+        }
     }
 
     fn call_slow(&self, cx: &Context, session: Id<Session>) -> Result<Answer> {
@@ -100,7 +110,10 @@ impl<M: Machine> Kernel<M> {
             return Err(Error::TimedOut);
         }
         self.outgoing_store(cx.thread, out);
-        self.threads[cx.thread].wants_reply.set(true);
+        let caller = &self.threads[cx.thread];
+        caller.wants_reply.set(true);
+        caller.via.set(0);
+        self.message_count(cx, caller);
         match self.receiver_take(endpoint_id) {
             Some((to, reply)) => {
                 self.bind(cx.thread, to, reply);
@@ -127,8 +140,10 @@ impl<M: Machine> Kernel<M> {
         let allowed = Allowed { leases: false, deadline: true };
         let out = self.outgoing(cx.thread, cx.process, Extras(cx.arg(2)), allowed)?;
         let deadline_ns = out.deadline_ns;
+        let sender = &self.threads[cx.thread];
         if let Some((to, reply)) = self.receiver_take(endpoint_id) {
             self.outgoing_store(cx.thread, out);
+            self.message_count(cx, sender);
             self.deliver(cx.thread, self.badge(session), to, None);
             self.reply_free_again(reply);
             self.round_begin(endpoint);
@@ -140,7 +155,9 @@ impl<M: Machine> Kernel<M> {
             return Err(Error::TimedOut);
         }
         self.outgoing_store(cx.thread, out);
-        self.threads[cx.thread].wants_reply.set(false);
+        sender.wants_reply.set(false);
+        sender.via.set(0);
+        self.message_count(cx, sender);
         self.sender_enqueue(cx.thread, session, endpoint_id);
         self.deadline_set(cx.thread, deadline_ns);
         Ok(Answer::Written)

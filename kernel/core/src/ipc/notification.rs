@@ -3,11 +3,11 @@
 //! A signal goes to the thread that has waited longest, else to a receiver of the endpoint the notification is bound
 //! to, else its bits stay. Whoever gets bits gets all that are set, and they are cleared.
 
-use crate::id::Id;
+use crate::id::{Id, Link};
 use crate::kernel::Kernel;
 use crate::list::Queue;
 use crate::machine::Machine;
-use crate::object::{Endpoint, Header, Notification, Object, Thread, ThreadState};
+use crate::object::{Cap, Endpoint, Header, Notification, Object, Thread, ThreadState};
 use abi::{Error, Kind, Result};
 
 impl Object for Notification {
@@ -43,11 +43,12 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// Takes the bits that are set, or has the thread wait until some are: `None`. Errors: `TimedOut` (none are set, and
+    /// Waits through a capability: takes the bits that are set, or has the thread wait until some are: `None`. Errors: `TimedOut` (none are set, and
     /// the deadline has passed already).
     pub(crate) fn notification_wait(
         &self,
         id: Id<Notification>,
+        via: Link<Cap>,
         thread_id: Id<Thread>,
         deadline_ns: u64,
     ) -> Result<Option<u64>> {
@@ -60,6 +61,7 @@ impl<M: Machine> Kernel<M> {
             return Err(Error::TimedOut);
         }
         let thread = &self.threads[thread_id];
+        thread.via.set(via.map_or(0, Id::raw));
         thread.state.set(ThreadState::Waiting);
         thread.notification.set(Some(id));
         self.threads.list::<Queue>(&notification.waiters).push_back(thread_id);

@@ -34,7 +34,7 @@ impl<M: Machine> Kernel<M> {
         self.reply_own(reply, cx.process);
         match self.receive(cx.thread, endpoint, reply) {
             true => {}
-            false => self.receiver_wait(cx.thread, endpoint, reply, deadline_ns)?,
+            false => self.receiver_wait(cx, endpoint, reply, deadline_ns)?,
         }
         Ok(Answer::Written)
     }
@@ -113,6 +113,7 @@ impl<M: Machine> Kernel<M> {
         server.priority.set(server.base_priority.get());
         server.reply.set(Some(reply_id));
         server.endpoint.set(Some(endpoint_id));
+        server.via.set(cx.subject.cap.map_or(0, Id::raw));
         server.state.set(ThreadState::Receiving);
         endpoint.receivers.first.set(cx.thread.raw());
         endpoint.receivers.last.set(cx.thread.raw());
@@ -130,7 +131,7 @@ impl<M: Machine> Kernel<M> {
         let received = self.receive(cx.thread, endpoint, reply);
         let outcome = match received {
             true => Ok(()),
-            false => self.receiver_wait(cx.thread, endpoint, reply, deadline_ns),
+            false => self.receiver_wait(cx, endpoint, reply, deadline_ns),
         };
         self.priority_update(cx.thread);
         if let Some(caller) = answered {
@@ -211,11 +212,12 @@ impl<M: Machine> Kernel<M> {
     /// Has a thread wait in the queue of receivers. Errors: `TimedOut` (the deadline has passed already).
     fn receiver_wait(
         &self,
-        id: Id<Thread>,
+        cx: &Context,
         endpoint_id: Id<Endpoint>,
         reply_id: Id<Reply>,
         deadline_ns: u64,
     ) -> Result<()> {
+        let id = cx.thread;
         if self.is_past(deadline_ns) {
             return Err(Error::TimedOut);
         }
@@ -224,6 +226,7 @@ impl<M: Machine> Kernel<M> {
         reply.receiver.set(Some(id));
         thread.reply.set(Some(reply_id));
         thread.endpoint.set(Some(endpoint_id));
+        thread.via.set(cx.subject.cap.map_or(0, Id::raw));
         thread.state.set(ThreadState::Receiving);
         self.threads.list::<Queue>(&self.endpoints[endpoint_id].receivers).push_back(id);
         self.deadline_set(id, deadline_ns);
@@ -235,6 +238,7 @@ impl<M: Machine> Kernel<M> {
         let id: Link<Thread> = self.threads.list::<Queue>(&self.endpoints[endpoint].receivers).pop_front();
         let thread = &self.threads[id?];
         thread.endpoint.set(None);
+        self.wait_unlink(id?);
         self.deadline_clear(id?);
         let reply = thread.reply.replace(None).expect("invariant: a receiver brings a reply object");
         Some((id?, reply))

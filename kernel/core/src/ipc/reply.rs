@@ -97,6 +97,7 @@ impl<M: Machine> Kernel<M> {
             registers.rsi.set(self.threads[from].registers.rsi.get());
             registers.rdx.set(Extras::received(caps, 0, Received::Call).0);
             words_copy(&self.threads[from].registers, registers);
+            self.wait_unlink(to);
             self.deadline_clear(to);
         } else {
             self.outgoing_drop(out);
@@ -133,18 +134,19 @@ impl<M: Machine> Kernel<M> {
         receiver
     }
 
-    /// The deadline of a call that was received has passed. If nothing it lent is held, it ends at once.
-    pub(crate) fn call_timed_out(&self, id: Id<Thread>) {
+    /// A call that was received is not to go on: its deadline has passed, or the capability it was made through was
+    /// revoked. If nothing it lent is held, it ends at once with this error; else when its server answers or dies.
+    pub(crate) fn call_withdraw(&self, id: Id<Thread>, error: Error) {
         let reply_id = self.threads[id].reply.get().expect("invariant: a call that was received has a reply");
         self.leases_withdraw(reply_id);
         if self.leases_hold(reply_id) {
-            self.end_error_set(reply_id, Error::TimedOut);
+            self.end_error_set(reply_id, error);
             return;
         }
         self.replies[reply_id].state.set(ReplyState::Cancelled);
         self.replies[reply_id].end_error.set(0);
         let receiver = self.call_detach(reply_id);
-        self.thread_answer(id, Err(Error::TimedOut));
+        self.thread_answer(id, Err(error));
         if let Some(receiver) = receiver {
             self.priority_update(receiver);
         }

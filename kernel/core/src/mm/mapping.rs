@@ -159,6 +159,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Forgets a mapping whose translations are out and flushed.
     pub(crate) fn mapping_remove(&self, id: Id<Mapping>) {
+        self.mapping_via_set(id, None, false);
         let mapping = &self.mappings[id];
         let space = &self.spaces[mapping.space.get().expect("invariant: a mapping is in a space")];
         self.mappings.tree::<InSpace>(&space.mappings).remove(id);
@@ -194,9 +195,23 @@ impl<M: Machine> Kernel<M> {
         };
         let limit = Protection::from_bits_truncate(left.limit.get());
         // The new one lies inside the old for the moment; the tree goes by first addresses alone.
-        self.mapping_new(space, at, pages, backing, left.protection(), limit)?;
+        let right = self.mapping_new(space, at, pages, backing, left.protection(), limit)?;
+        self.mappings[right].inherit.set(left.inherit.get());
+        self.mapping_via_set(right, Id::try_new(left.via.get() as usize), left.via_inherited.get());
         left.length_pages.update(|n| n.saturating_sub(pages));
         Ok(())
+    }
+
+    /// A bounded part of removing a mapping.
+    pub(crate) fn mapping_end_step(&self, id: Id<Mapping>) {
+        let mapping = &self.mappings[id];
+        let space = mapping.space.get().expect("invariant: a mapping is in a space");
+        let to = self.translations_clear(space, mapping.kind.get(), mapping.start(), mapping.end());
+        if to == mapping.end() {
+            self.mapping_remove(id);
+        } else {
+            self.mapping_cut_front(id, to);
+        }
     }
 
     /// Takes the front off a mapping, up to an address inside it; its translations there are out.

@@ -24,7 +24,7 @@ pub struct Cap {
     pub next_sibling: Field<u32>,
     /// The previous entry with the same parent.
     pub prev_sibling: Field<u32>,
-    /// `cap::table`: being revoked (no derive, no transfer), being closed (names nothing any more); a cursor above.
+    /// Bit 0: this entry is being revoked (no derive, no transfer).
     pub flags: Field<u32>,
     /// Sessions: messages sent through it.
     pub messages: Field<u64>,
@@ -35,7 +35,7 @@ pub struct Cap {
     pub names: ListHead,
     /// The process it came from, by object id (low half); 0: it was made by its holder.
     pub origin: Field<u32>,
-    /// The next entry that is being revoked.
-    pub next_revoked: Field<u32>,
+    /// Being closed or removed: threads of its holder that were looked at (`cap::uses`).
+    pub cursor: Field<u32>,
 }
 }

@@ -32,6 +32,8 @@ pub struct Name {
     pub quota: Field<Link<Quota>>,
     /// The capability it was bound with (raw id; 0: none, or it ended): its place there is `in_via`.
     pub via: Field<u32>,
+    /// Whether it came to that capability from a child that was closed.
+    pub via_inherited: Field<bool>,
     /// Its place in `Cap::names`.
     pub in_via: ListLinks,
     /// The namespace it is in.

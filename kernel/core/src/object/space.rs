@@ -63,6 +63,8 @@ pub struct Mapping {
     pub inherit: Field<u8>,
     /// The capability it was made with (raw id; 0: none, or it ended): its place there is `in_via`.
     pub via: Field<u32>,
+    /// Whether it came to that capability from a child that was closed.
+    pub via_inherited: Field<bool>,
     /// Its place in `Cap::uses`.
     pub in_via: ListLinks,
     /// The lease mapped.

@@ -143,9 +143,13 @@ pub struct Thread {
     pub paging_write: Field<bool>,
     /// Polling: the queue.
     pub event_queue: Field<Link<EventQueue>>,
-    /// Sending, AwaitingReply: the capability it calls through (raw id; 0: none, or it was closed meanwhile).
+    /// What it waits at through a capability: which one (raw id; 0: none, or that one ended).
     pub via: Field<u32>,
-    /// Its place in `Cap::uses`, while it is in it.
+    /// Whether it came to that capability from a child that was closed.
+    pub via_inherited: Field<bool>,
+    /// Whether it is in `Cap::uses` of that capability.
+    pub via_linked: Field<bool>,
+    /// Its place there.
     pub in_via: ListLinks,
     /// Bits of upcalls that were not made yet.
     pub upcall_bits: Field<u64>,

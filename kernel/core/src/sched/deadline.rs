@@ -104,7 +104,7 @@ impl<M: Machine> Kernel<M> {
     fn deadline_passed(&self, id: Id<Thread>) {
         match self.threads[id].state.get() {
             ThreadState::Sleeping => self.thread_answer(id, Ok(())),
-            ThreadState::AwaitingReply => self.call_timed_out(id),
+            ThreadState::AwaitingReply => self.call_withdraw(id, Error::TimedOut),
             ThreadState::Sending
             | ThreadState::Receiving
             | ThreadState::Waiting

@@ -41,6 +41,7 @@ impl<M: Machine> Kernel<M> {
     pub fn thread_answer(&self, id: Id<Thread>, status: Result<()>) {
         let status = status.map_or_else(|error| u64::from(error.number()), |()| 0);
         self.threads[id].registers.rax.set(status);
+        self.wait_unlink(id);
         self.deadline_clear(id);
         self.make_ready(id);
     }
@@ -203,6 +204,7 @@ impl<M: Machine> Kernel<M> {
             | ThreadState::Suspended => self.wait_end(id),
         }
         thread.state.set(ThreadState::Inactive);
+        self.wait_unlink(id);
         self.deadline_clear(id);
         self.donors_let_go(id);
         if self.scheduler.payer.get() == Some(id) {

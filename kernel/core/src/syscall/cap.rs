@@ -40,7 +40,8 @@ impl<M: Machine> Kernel<M> {
         Ok(Answer::one(child.word()))
     }
 
-    /// `close`. Errors: `BadHandle`, `Retry` (it is being revoked).
+    /// `close`. Its children, mappings, names and calls under way go to its parent. Errors: `BadHandle`, `Retry` (it is
+    /// being revoked).
     pub fn close(&self, cx: &Context) -> Result<Answer> {
         let handle = Handle::from_word(cx.arg(0)).ok_or(Error::BadHandle)?;
         let (cap, _) = self.lookup_any(cx.process, handle)?;
@@ -54,7 +55,8 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// `revoke`. Errors: `BadHandle`, `Retry` (there is more to do, or too many revocations are running).
+    /// `revoke`. With each descendant goes what stems from it: mappings and names at once; waits through it end with
+    /// `Revoked`, but for a call whose server holds what was lent, which ends with the answer. Errors: `BadHandle`, `Retry` (there is more to do, or too many revocations are running).
     pub fn revoke(&mut self, cx: &Context) -> Result<Answer> {
         let handle = Handle::from_word(cx.arg(0)).ok_or(Error::BadHandle)?;
         let (cap, _) = self.lookup_any(cx.process, handle)?;
@@ -126,6 +128,12 @@ impl<M: Machine> Kernel<M> {
             self.object_id(kind, raw),
             parent.filter(|_| same).map_or(0, |p| self.caps[p].handle().word()),
             holder.map_or(0, |h| self.processes[h].header.object_id.get()),
+            entry.messages.get(),
+            u64::from(entry.origin.get()),
+            match Id::<Session>::try_new(raw as usize) {
+                Some(session) if kind == Kind::Session => u64::from(self.sessions[session].object_type.get()),
+                _ => 0,
+            },
         ]
     }
 }

@@ -24,11 +24,12 @@ impl<M: Machine> Kernel<M> {
     /// Pins part of a memory object. Errors: `BadHandle`, `WrongKind`, `NoRight` (the memory; `READ` and `WRITE` are asked);
     /// `TableFull`; and those of [`Kernel::pin_memory`].
     pub fn domain_pin(&self, cx: &Context) -> Result<Answer> {
-        let memory = self.resolve(cx, cx.arg(1), Kind::Memory, Rights::READ | Rights::WRITE)?.id::<Memory>();
+        let subject = self.resolve(cx, cx.arg(1), Kind::Memory, Rights::READ | Rights::WRITE)?;
+        let memory = subject.id::<Memory>();
         self.cap_room(cx.process, 1)?;
         let (quota, buffer) = (self.own_quota(cx)?, self.threads[cx.thread].buffer.get());
         let (pin, ranges) = self.pin_memory(quota, cx.id(), memory, cx.arg(2), cx.arg(3), buffer)?;
-        let handle = self.cap_insert(cx.process, Kind::Pin, pin.raw(), Rights::INSPECT, None)?;
+        let handle = self.cap_insert(cx.process, Kind::Pin, pin.raw(), Rights::INSPECT, subject.cap)?;
         Ok(Answer::Values([handle.word(), ranges as u64, 0, 0]))
     }
 

@@ -4,7 +4,7 @@ use super::{Answer, Context};
 use crate::ipc::transfer::Allowed;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
-use crate::object::{Endpoint, Reply, Session};
+use crate::object::{Endpoint, Reply, Session, ThreadState};
 use abi::message::Extras;
 use abi::{Error, Result, Rights};
 
@@ -27,7 +27,14 @@ impl<M: Machine> Kernel<M> {
         if !rights.contains(Rights::SEND) {
             return Err(Error::NoRight);
         }
-        self.call_session(cx, session)
+        let bound_with = self.name_via(self.name_record(namespace, name)?);
+        let answer = self.call_session(cx, session)?;
+        let waits = matches!(self.threads[cx.thread].state.get(), ThreadState::Sending | ThreadState::AwaitingReply);
+        if waits {
+            // Whoever takes the name's capability back takes this call back too.
+            self.wait_link(cx.thread, bound_with, false);
+        }
+        Ok(answer)
     }
 
     /// Sends a one-way message and waits until it is received. Errors: as `call`, and `BadArgument` for leases.

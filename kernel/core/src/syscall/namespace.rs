@@ -26,7 +26,10 @@ impl<M: Machine> Kernel<M> {
         };
         let name = self.scheme_name_argument(cx, cx.arg(1), cx.arg(2))?;
         match session {
-            Some(s) => self.name_bind(namespace, name, s.id::<Session>(), s.rights, self.own_quota(cx)?)?,
+            Some(s) => {
+                let bound = self.name_bind(namespace, name, s.id::<Session>(), s.rights, self.own_quota(cx)?)?;
+                self.name_via_set(bound, s.cap, false);
+            }
             None => self.name_unbind(namespace, name)?,
         }
         Ok(Answer::DONE)
@@ -42,12 +45,14 @@ impl<M: Machine> Kernel<M> {
         Ok(Answer::one(length as u64))
     }
 
-    /// `namespace_session`. Errors: `NameTooLong`, `InvalidName`, `BadAddress`, `NotFound`, `TableFull`, `OutOfQuota`,
-    /// `OutOfMemory`.
+    /// `namespace_session`. It stems from the capability that the name was bound with. Errors: `NameTooLong`, `InvalidName`,
+    /// `BadAddress`, `NotFound`, `Retry`, `TableFull`, `OutOfQuota`, `OutOfMemory`.
     pub fn namespace_session(&self, cx: &Context) -> Result<Answer> {
         let name = self.scheme_name_argument(cx, cx.arg(1), cx.arg(2))?;
-        let (session, rights) = self.name_lookup(cx.id::<Namespace>(), name)?;
-        let handle = self.cap_insert(cx.process, Kind::Session, session.raw(), rights, None)?;
+        let namespace = cx.id::<Namespace>();
+        let (session, rights) = self.name_lookup(namespace, name)?;
+        let bound_with = self.name_via(self.name_record(namespace, name)?);
+        let handle = self.cap_insert_below(cx.process, Kind::Session, session.raw(), rights, bound_with)?;
         Ok(Answer::one(handle.word()))
     }
 

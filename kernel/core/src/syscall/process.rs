@@ -125,13 +125,13 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// `process_namespace`. Of the caller's own process, no more than it could do before: to look.
-    /// Errors: `Closed`, `TableFull`, `OutOfQuota`, `OutOfMemory`.
+    /// It stems from the process's. Errors: `Closed`, `Retry`, `TableFull`, `OutOfQuota`, `OutOfMemory`.
     pub fn process_namespace(&self, cx: &Context) -> Result<Answer> {
         let process = cx.id::<Process>();
         let namespace = self.processes[process].namespace.get().ok_or(Error::Closed)?;
         let manage = if process == cx.process { Rights::empty() } else { Rights::MANAGE };
         let rights = Rights::INSPECT | Rights::TRANSFER | Rights::DERIVE | manage;
-        let handle = self.cap_insert(cx.process, Kind::Namespace, namespace.raw(), rights, None)?;
+        let handle = self.cap_insert_below(cx.process, Kind::Namespace, namespace.raw(), rights, cx.subject.cap)?;
         Ok(Answer::one(handle.word()))
     }
 

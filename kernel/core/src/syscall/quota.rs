@@ -33,7 +33,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// `quota_open`. Through `SELF_QUOTA` there is no `MANAGE`: processes of one account don't rule each other.
-    /// Errors: `NotFound`, `TableFull`, `OutOfQuota`, `OutOfMemory`.
+    /// The capability stems from the account's. Errors: `NotFound`, `Retry`, `TableFull`, `OutOfQuota`, `OutOfMemory`.
     pub fn quota_open(&self, cx: &Context) -> Result<Answer> {
         let process = self.processes_by_id().find(cx.arg(1)).ok_or(Error::NotFound)?;
         if !self.process_is_charged_to(process, cx.id::<Quota>()) {
@@ -42,7 +42,7 @@ impl<M: Machine> Kernel<M> {
         let subject = cx.subject;
         let kept = if subject.cap.is_some() { subject.rights & Rights::MANAGE } else { Rights::empty() };
         let rights = Rights::INSPECT | Rights::TRANSFER | Rights::DERIVE | kept;
-        let handle = self.cap_insert(cx.process, Kind::Process, process.raw(), rights, None)?;
+        let handle = self.cap_insert_below(cx.process, Kind::Process, process.raw(), rights, subject.cap)?;
         Ok(Answer::one(handle.word()))
     }
 }

@@ -5,7 +5,7 @@ use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::mm::mapping::Backing;
 use crate::mm::space::UserRange;
-use crate::object::{DeviceMemory, Memory};
+use crate::object::{DeviceMemory, Memory, Space};
 use abi::memory::{Protection, PAGE_SIZE};
 use abi::{Error, Kind, Result, Rights};
 
@@ -60,7 +60,11 @@ impl<M: Machine> Kernel<M> {
             limit.remove(Protection::EXECUTE);
             Backing::Device(physical)
         };
-        Ok(Answer::one(self.space_enter(cx.id(), address, pages, backing, protection, limit)?))
+        let space = cx.id::<Space>();
+        let start = self.space_enter(space, address, pages, backing, protection, limit)?;
+        let mapping = self.mapping_at(space, start).expect("invariant: it was made a moment ago");
+        self.mapping_via_set(mapping, subject.cap, false);
+        Ok(Answer::one(start))
     }
 
     /// Removes whatever is mapped in a range. Errors: `BadArgument` (not whole pages), `BadAddress` (not in the user

@@ -3,10 +3,11 @@
 
 use super::World;
 use crate::id::Id;
-use crate::list::{InLease, Queue};
-use crate::object::{Reply, ReplyState, ThreadState};
+use crate::list::{InLease, InVia, Queue};
+use crate::object::{Cap, Reply, ReplyState, ThreadState};
 use crate::sched::donation::Donating;
 use crate::tree::{Deadline, Sending, TreeNode};
+use abi::Kind;
 use std::collections::BTreeMap;
 
 /// Everything in a tree, by walking it from the root; panics where a key is out of order.
@@ -33,6 +34,40 @@ impl<const FAULT: u8> World<FAULT> {
         self.check_endpoints();
         self.check_replies();
         self.check_leases();
+        self.check_uses();
+    }
+
+    /// What stems from a capability stands in its list, and leads back to it.
+    fn check_uses(&self) {
+        let k = &self.kernel;
+        for id in k.mappings.iter_used() {
+            let via = k.mappings[id].via.get();
+            let Some(cap) = Id::<Cap>::try_new(via as usize) else { continue };
+            assert!(matches!(k.caps[cap].kind(), Some(Kind::Memory | Kind::DeviceMemory)), "{id:?} is of {cap:?}");
+            assert!(k.mappings.list::<InVia>(&k.caps[cap].uses).iter().any(|m| m == id));
+        }
+        for id in k.names.iter_used() {
+            let Some(cap) = Id::<Cap>::try_new(k.names[id].via.get() as usize) else { continue };
+            assert_eq!(k.caps[cap].kind(), Some(Kind::Session));
+            assert!(k.names.list::<InVia>(&k.caps[cap].names).iter().any(|n| n == id));
+        }
+        for id in k.threads.iter_used() {
+            let t = &k.threads[id];
+            if !t.via_linked.get() {
+                continue;
+            }
+            let cap = Id::<Cap>::try_new(t.via.get() as usize).expect("it is linked to an entry");
+            assert!(k.threads.list::<InVia>(&k.caps[cap].uses).iter().any(|other| other == id));
+            match t.state.get() {
+                ThreadState::AwaitingReply => {
+                    let reply = &k.replies[t.reply.get().expect("bound")];
+                    assert!(reply.lease_count.get() & 0x80 != 0, "the fast path would forget to unlink it");
+                }
+                ThreadState::Receiving => assert_eq!(t.serving.get(), None),
+                ThreadState::Sending | ThreadState::Waiting | ThreadState::Polling => {}
+                state => panic!("{state:?} waits through no capability"),
+            }
+        }
     }
 
     fn check_threads(&self) {
@@ -132,7 +167,7 @@ impl<const FAULT: u8> World<FAULT> {
                 (_, receiver) => assert_eq!(receiver, None, "{state:?}"),
             }
             let lent = r.leases.iter().filter(|l| l.get().is_some()).count();
-            assert!(lent <= usize::from(r.lease_count.get()));
+            assert!(lent <= usize::from(r.leases_lent()));
             let taken = matches!(state, ReplyState::Bound | ReplyState::Cancelled | ReplyState::Dead);
             assert!(taken || r.lease_count.get() == 0);
             assert!(taken || r.end_error.get() == 0, "{state:?}");

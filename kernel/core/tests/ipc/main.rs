@@ -8,5 +8,6 @@ mod kit;
 mod leases;
 mod messages;
 mod notifications;
+mod revocation;
 mod scheduler;
 mod sessions;

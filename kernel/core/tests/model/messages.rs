@@ -31,6 +31,7 @@ impl<const FAULT: u8> Run<FAULT> {
                 assert_eq!(got, std::mem::take(bits), "the bits that were set");
             } else {
                 waiters.push_back(p);
+                self.m.processes[p].via = Some(c);
                 self.m.processes[p].wait = Wait::Waiting { on, deadline };
             }
         }
@@ -157,6 +158,7 @@ impl<const FAULT: u8> Run<FAULT> {
         let outcome = self.call(p, call, &[handle, tag, extras]);
         if let Some((session, _)) = self.agree(p, plan, outcome) {
             let wants_reply = call == Call::Call;
+            self.m.processes[p].via = named.ok();
             self.m.send(p, Message { session, tag, words, caps, lease, wants_reply, deadline });
         }
     }
@@ -176,7 +178,8 @@ impl<const FAULT: u8> Run<FAULT> {
         let handle = self.handle_where(p, Kind::Endpoint, Rights::RECEIVE, waited_at);
         let reply = self.reply_handle(p, ReplyState::Free);
         let deadline = self.put_deadline(p);
-        let plan = self.m.look(p, handle, Kind::Endpoint, Rights::RECEIVE).and_then(|c| {
+        let named = self.m.look(p, handle, Kind::Endpoint, Rights::RECEIVE);
+        let plan = named.and_then(|c| {
             let r = self.m.look(p, reply, Kind::Reply, Rights::SEND)?;
             let o = self.named(r);
             if self.m.reply(o).state != ReplyState::Free {
@@ -186,6 +189,7 @@ impl<const FAULT: u8> Run<FAULT> {
         });
         let outcome = self.call(p, Call::Recv, &[handle, 0, Extras::new(0, 0, deadline != 0).0, reply]);
         if let Some(((endpoint, reply), _)) = self.agree(p, plan, outcome) {
+            self.m.processes[p].via = named.ok();
             self.m.receive(p, endpoint, reply, deadline);
         }
     }
@@ -217,7 +221,8 @@ impl<const FAULT: u8> Run<FAULT> {
         let endpoint = self.handle(p, Kind::Endpoint, Rights::RECEIVE);
         let handle = self.reply_handle(p, ReplyState::Bound);
         let (caps, deadline, tag, words) = (self.put_caps(p), self.put_deadline(p), self.random.next(), self.words());
-        let plan = self.m.look(p, endpoint, Kind::Endpoint, Rights::RECEIVE).and_then(|e| {
+        let named = self.m.look(p, endpoint, Kind::Endpoint, Rights::RECEIVE);
+        let plan = named.and_then(|e| {
             let o = self.reply_plan(p, handle, true)?;
             self.caps_plan(p, &caps)?;
             Ok((self.named(e), o))
@@ -227,6 +232,7 @@ impl<const FAULT: u8> Run<FAULT> {
         let outcome = self.call(p, Call::ReplyRecv, &[endpoint, tag, extras, handle]);
         if let Some(((endpoint, o), _)) = self.agree(p, plan, outcome) {
             self.m.answer(p, o, tag, words, &caps);
+            self.m.processes[p].via = named.ok();
             self.m.receive(p, endpoint, o, deadline);
         }
     }

@@ -157,6 +157,8 @@ pub struct Process {
     pub closed: Vec<u32>,
     pub data: Vec<u8>,
     pub expect: Option<Expect>,
+    /// What it waits through.
+    pub via: Option<C>,
 }
 
 #[derive(Debug, Default)]
@@ -261,8 +263,35 @@ impl Model {
                 self.cap_mut(c).children.push_front(below);
             }
             if self.cap(child).children.is_empty() {
+                self.wait_revoked(child);
                 self.remove(child);
             }
+        }
+    }
+
+    /// What waits through a capability that is taken away: a call of which something is mapped goes on to its answer.
+    fn wait_revoked(&mut self, c: C) {
+        let p = self.cap(c).holder;
+        if self.processes[p].via != Some(c) {
+            return;
+        }
+        match &self.processes[p].wait {
+            Wait::Awaiting { reply, .. } => {
+                let reply = *reply;
+                self.withdraw(reply);
+                let r = self.reply(reply);
+                if r.lease.as_ref().is_some_and(|l| !l.maps.is_empty()) {
+                    r.end_error = r.end_error.or(Some(Error::Revoked));
+                    return;
+                }
+                (r.state, r.caller, r.end_error) = (ReplyState::Cancelled, None, None);
+                self.wake(p, Expect::status(Err(Error::Revoked)));
+            }
+            Wait::Sending(_) | Wait::Receiving { .. } | Wait::Waiting { .. } => {
+                self.stop(p);
+                self.wake(p, Expect::status(Err(Error::Revoked)));
+            }
+            Wait::Ready | Wait::Sleeping { .. } | Wait::None => {}
         }
     }
 

@@ -96,6 +96,7 @@ impl<const FAULT: u8> Run<FAULT> {
             closed: Vec::new(),
             data: vec![0; LENGTH as usize],
             expect: None,
+            via: None,
         });
         self.pids.push(pid);
         self.tids.push(None);

@@ -290,6 +290,12 @@ pub struct CapabilityInfo {
     pub parent: Handle,
     /// The process that holds the parent.
     pub parent_process: u64,
+    /// Messages sent through it.
+    pub messages: u64,
+    /// The process it came from; 0: its holder made it.
+    pub origin: u64,
+    /// A session's object type.
+    pub object_type: u64,
 }
 
 /// The first entry at or after `index`, and where to go on. Errors: `NotFound` at the end.
@@ -297,7 +303,7 @@ pub fn process_capability(process: Handle, index: u64) -> Result<(CapabilityInfo
     let mut words = [0u64; CAPABILITY_INFO_WORDS];
     // SAFETY: the kernel writes CAPABILITY_INFO_WORDS words.
     let next = unsafe { syscall::process_capability(process, index, words.as_mut_ptr() as u64) }?;
-    let [handle, shape, badge, object, parent, parent_process] = words;
+    let [handle, shape, badge, object, parent, parent_process, messages, origin, object_type] = words;
     let info = CapabilityInfo {
         handle: Handle(handle as u32),
         kind: Kind::from_number(shape as u8).ok_or(Error::Corrupt)?,
@@ -306,6 +312,9 @@ pub fn process_capability(process: Handle, index: u64) -> Result<(CapabilityInfo
         object,
         parent: Handle(parent as u32),
         parent_process,
+        messages,
+        origin,
+        object_type,
     };
     Ok((info, next))
 }

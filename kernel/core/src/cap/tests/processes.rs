@@ -279,7 +279,7 @@ fn the_capabilities_of_a_process_can_be_listed() {
     let mine = d.kernel.processes[d.process].header.object_id.get();
     let kind_rights = Kind::Notification as u64 | u64::from(Rights::SEND.bits()) << 8;
     assert_eq!(words[..2], [granted.word(), kind_rights]);
-    assert_eq!(words[4..], [0, mine], "where it came from: not this table, but that process");
+    assert_eq!(words[4..6], [0, mine], "where it came from: not this table, but that process");
     assert_eq!(d.call(Call::ProcessCapability, &[process.word(), next, BASE]), Err(Error::NotFound));
     assert_eq!(d.call(Call::ProcessCapability, &[process.word(), u64::MAX, BASE]), Err(Error::NotFound));
     assert_eq!(d.call(Call::ProcessCapability, &[process.word(), 0, 0]), Err(Error::BadAddress));

@@ -1,0 +1,236 @@
+//! What stems from a capability beside other capabilities: mappings, names, and
+//! waits through it.
+//!
+//! These are its *uses*. Closing an entry hands them to its parent, as it does with children; a revocation that removes the
+//! entry ends them. A mapping or a name stands in its entry's list from the start. A wait costs the message path one store
+//! (`Thread::via`): the waits through an entry are found among its holder's threads, and only those that outlive
+//! their entry, or came through a name, stand in a list, marked so that the fast paths leave them alone.
+//!
+//! What an entry inherited from a closed child stands before what is its own: a revocation of the entry ends the
+//! former, with the descendants, and leaves the latter.
+
+use crate::field::Field;
+use crate::id::{Id, Link};
+use crate::kernel::Kernel;
+use crate::list::{InProcess, InVia};
+use crate::machine::Machine;
+use crate::object::{Cap, Mapping, Name, Thread, ThreadState};
+use abi::{Error, Kind};
+
+/// Uses handed over or ended in one step.
+const STEP: u32 = 8;
+/// Threads looked at in one step.
+const THREADS: u32 = 32;
+
+/// What can stand in an entry's `uses`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    Mappings,
+    Waits,
+    Nothing,
+}
+
+fn sort(kind: Option<Kind>) -> Sort {
+    match kind {
+        Some(Kind::Memory | Kind::DeviceMemory) => Sort::Mappings,
+        Some(Kind::Session | Kind::Endpoint | Kind::Notification | Kind::EventQueue) => Sort::Waits,
+        _ => Sort::Nothing,
+    }
+}
+
+/// Whether a thread waits at something that it named by a capability: else `Thread::via` says nothing.
+fn waits(thread: &Thread) -> bool {
+    matches!(
+        thread.state.get(),
+        ThreadState::Sending
+            | ThreadState::AwaitingReply
+            | ThreadState::Receiving
+            | ThreadState::Waiting
+            | ThreadState::Polling
+    )
+}
+
+fn raw(cap: Link<Cap>) -> u32 {
+    cap.map_or(0, Id::raw)
+}
+
+impl<M: Machine> Kernel<M> {
+    fn via(&self, raw: u32) -> Option<&Cap> {
+        Id::<Cap>::try_new(raw as usize).map(|cap| &self.caps[cap])
+    }
+
+    /// A mapping was made with a capability (or is one of its no longer).
+    pub(crate) fn mapping_via_set(&self, id: Id<Mapping>, cap: Link<Cap>, inherited: bool) {
+        let mapping = &self.mappings[id];
+        mapping.via_inherited.set(inherited);
+        if let Some(before) = self.via(mapping.via.replace(raw(cap))) {
+            self.mappings.list::<InVia>(&before.uses).remove(id);
+        }
+        if let Some(cap) = cap {
+            let list = self.mappings.list::<InVia>(&self.caps[cap].uses);
+            if inherited {
+                list.push_front(id);
+            } else {
+                list.push_back(id);
+            }
+        }
+    }
+
+    /// A name was bound with a capability (or is one of its no longer).
+    pub(crate) fn name_via_set(&self, id: Id<Name>, cap: Link<Cap>, inherited: bool) {
+        let name = &self.names[id];
+        name.via_inherited.set(inherited);
+        if let Some(before) = self.via(name.via.replace(raw(cap))) {
+            self.names.list::<InVia>(&before.names).remove(id);
+        }
+        if let Some(cap) = cap {
+            let list = self.names.list::<InVia>(&self.caps[cap].names);
+            if inherited {
+                list.push_front(id);
+            } else {
+                list.push_back(id);
+            }
+        }
+    }
+
+    /// The capability that a name was bound with, while it is there.
+    pub(crate) fn name_via(&self, id: Id<Name>) -> Link<Cap> {
+        Id::try_new(self.names[id].via.get() as usize)
+    }
+
+    /// A thread that waits does so through this entry, of another process or closed already, from now on.
+    pub(crate) fn wait_link(&self, id: Id<Thread>, cap: Link<Cap>, inherited: bool) {
+        self.wait_unlink(id);
+        let thread = &self.threads[id];
+        thread.via.set(raw(cap));
+        let Some(cap) = cap else { return };
+        thread.via_linked.set(true);
+        thread.via_inherited.set(inherited);
+        let list = self.threads.list::<InVia>(&self.caps[cap].uses);
+        if inherited {
+            list.push_front(id);
+        } else {
+            list.push_back(id);
+        }
+        match thread.state.get() {
+            ThreadState::AwaitingReply => {
+                if let Some(reply) = thread.reply.get() {
+                    self.replies[reply].mark_irregular();
+                }
+            }
+            ThreadState::Receiving => self.serve_no_more(id),
+            _ => {}
+        }
+    }
+
+    /// The wait of a thread is over, or another begins.
+    #[inline]
+    pub(crate) fn wait_unlink(&self, id: Id<Thread>) {
+        let thread = &self.threads[id];
+        if thread.via_linked.get() {
+            thread.via_linked.set(false);
+            if let Some(cap) = self.via(thread.via.replace(0)) {
+                self.threads.list::<InVia>(&cap.uses).remove(id);
+            }
+        }
+    }
+
+    /// Looks at some of the holder's threads for waits through an entry; answers whether all were looked at. Threads looked at
+    /// go to the end of their process's list, so that the next step finds the others; none can begin a wait
+    /// through the entry any more.
+    fn waits_find_step(&self, cap: Id<Cap>, each: impl Fn(Id<Thread>)) -> bool {
+        let entry = &self.caps[cap];
+        let process = &self.processes[self.cap_holder(cap)];
+        let threads = self.threads.list::<InProcess>(&process.threads);
+        for _ in 0..THREADS {
+            if entry.cursor.get() >= process.thread_count.get() {
+                return true;
+            }
+            let Some(id) = threads.pop_front() else { return true };
+            threads.push_back(id);
+            entry.cursor.update(|n| n.saturating_add(1));
+            let thread = &self.threads[id];
+            if thread.via.get() == cap.raw() && !thread.via_linked.get() && waits(thread) {
+                each(id);
+            }
+        }
+        false
+    }
+
+    /// A step of handing the uses of an entry to its parent; answers whether there are none left.
+    pub(crate) fn uses_hand_over_step(&self, cap: Id<Cap>, heir: Link<Cap>) -> bool {
+        let entry = &self.caps[cap];
+        if sort(entry.kind()) == Sort::Waits && !self.waits_find_step(cap, |id| self.wait_link(id, heir, true)) {
+            return false;
+        }
+        for _ in 0..STEP {
+            if let Some(name) = self.names.list::<InVia>(&entry.names).first() {
+                self.name_via_set(name, heir, true);
+                continue;
+            }
+            match sort(entry.kind()) {
+                Sort::Mappings => match self.mappings.list::<InVia>(&entry.uses).first() {
+                    Some(mapping) => self.mapping_via_set(mapping, heir, true),
+                    None => return true,
+                },
+                Sort::Waits => match self.threads.list::<InVia>(&entry.uses).first() {
+                    Some(thread) => self.wait_link(thread, heir, true),
+                    None => return true,
+                },
+                Sort::Nothing => return true,
+            }
+        }
+        false
+    }
+
+    /// A step of ending the uses of an entry that is about to go; answers whether there are none left.
+    pub(crate) fn uses_end_step(&self, cap: Id<Cap>) -> bool {
+        let entry = &self.caps[cap];
+        if sort(entry.kind()) == Sort::Waits && !self.waits_find_step(cap, |id| self.wait_revoke(id)) {
+            return false;
+        }
+        self.use_end_first(entry, false)
+    }
+
+    /// A step of ending what an entry that is revoked has inherited; answers whether there is none left.
+    pub(crate) fn inherited_end_step(&self, cap: Id<Cap>) -> bool {
+        self.use_end_first(&self.caps[cap], true)
+    }
+
+    /// Ends the first name, mapping or wait of an entry (or takes a step of that); answers whether there was none.
+    fn use_end_first(&self, entry: &Cap, inherited_only: bool) -> bool {
+        let fits = |is_inherited: &Field<bool>| !inherited_only || is_inherited.get();
+        let name = self.names.list::<InVia>(&entry.names).first();
+        if let Some(name) = name.filter(|id| fits(&self.names[*id].via_inherited)) {
+            self.name_forget(name);
+            return false;
+        }
+        match sort(entry.kind()) {
+            Sort::Mappings => {
+                let mapping = self.mappings.list::<InVia>(&entry.uses).first();
+                let mapping = mapping.filter(|id| fits(&self.mappings[*id].via_inherited));
+                mapping.map(|id| self.mapping_end_step(id)).is_none()
+            }
+            Sort::Waits => {
+                let thread = self.threads.list::<InVia>(&entry.uses).first();
+                let thread = thread.filter(|id| fits(&self.threads[*id].via_inherited));
+                thread.map(|id| self.wait_revoke(id)).is_none()
+            }
+            Sort::Nothing => true,
+        }
+    }
+
+    /// What a thread waits through was revoked. A call whose server holds what was lent ends when the server answers or
+    /// dies; all else ends at once.
+    fn wait_revoke(&self, id: Id<Thread>) {
+        self.wait_unlink(id);
+        let thread = &self.threads[id];
+        thread.via.set(0);
+        if thread.state.get() == ThreadState::AwaitingReply {
+            self.call_withdraw(id, Error::Revoked);
+        } else {
+            self.wait_end(id);
+            self.thread_answer(id, Err(Error::Revoked));
+        }
+    }
+}
