@@ -14,6 +14,7 @@ use scheme::client::File;
 use scheme::entry::DirEntry;
 use scheme::process::{Command, Names, Process, Status};
 use scheme::rt::calls::{self, CapabilityInfo, ProcessInfo};
+use scheme::rt::quota::{self, QuotaUsage};
 use scheme::rt::start;
 use scheme::stat::{Space, Stat};
 use scheme::time;
@@ -201,6 +202,16 @@ impl System for Machine {
         };
         calls::close(process);
         end
+    }
+
+    fn account(&mut self, process: u64) -> Result<QuotaUsage> {
+        let process = self.process(process)?;
+        let quota = calls::process_quota(process);
+        calls::close(process);
+        let quota = quota?;
+        let usage = quota::usage(quota);
+        calls::close(quota);
+        usage
     }
 
     fn own_id(&mut self) -> u64 {

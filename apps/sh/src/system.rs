@@ -8,6 +8,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use scheme::entry::DirEntry;
 use scheme::rt::calls::{CapabilityInfo, ProcessInfo};
+use scheme::rt::quota::QuotaUsage;
 use scheme::stat::{Space, Stat};
 use scheme::wire::OpenFlags;
 use scheme::{Error, Handle, Result};
@@ -122,6 +123,8 @@ pub trait System {
     fn processes(&mut self) -> Result<Vec<ProcessInfo>>;
     /// A process's capabilities.
     fn capabilities(&mut self, process: u64) -> Result<Vec<CapabilityInfo>>;
+    /// What the account that a process is charged to is used for.
+    fn account(&mut self, process: u64) -> Result<QuotaUsage>;
     /// The shell's own process.
     fn own_id(&mut self) -> u64;
 

@@ -149,11 +149,23 @@ fn the_system_is_looked_at_and_asked() {
         world.run("ps").1
     );
     assert!(
-        world.run("caps init").1.contains("   0x10002 Memory        r-------m                0x5       6 process 1\n"),
+        world
+            .run("caps init")
+            .1
+            .contains("   0x10002 Memory        r-------m                0x5       6        0      1 process 1\n"),
         "{}",
         world.run("caps init").1
     );
     assert_eq!(world.run("caps 8").2, "caps: 8: no such process\n");
+    let account = "account 12, split from account 1\n\
+        WHAT              USED    LIMIT\n\
+        pages               75      256\n\
+        threads              1        8\n\
+        processes            1        -\n\
+        Memory               4        -\n\
+        mapping              7        -\n";
+    assert_eq!(world.run("quota init").1, account);
+    assert_eq!(world.run("quota 8").2, "quota: 8: no such process\n");
     assert_eq!(world.run("kill nobody console").2, "kill: nobody: no such service or process\n");
     assert_eq!(world.run("poweroff; reboot").0, 0);
     let asked = world.0.borrow().asked.clone();

@@ -110,7 +110,7 @@ impl Capability {
         let mut words = line.split_whitespace();
         let (_handle, kind, rights) = (words.next()?, words.next()?, words.next()?);
         let badge = u64::from_str_radix(words.next()?.trim_start_matches("0x"), 16).ok()?;
-        let _object = words.next()?;
+        let (_object, _messages, _from) = (words.next()?, words.next()?, words.next()?);
         let parent = words.collect::<Vec<_>>().join(" ");
         Some(Self { kind: kind.into(), rights: rights.into(), badge, parent })
     }
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_line_of_caps_is_read_as_a_manifest_would_say_it() {
-        let line = "   0x10004 IoPorts       rw---i---        0x8000003f8      35 process 2";
+        let line = "   0x10004 IoPorts       rw---i---        0x8000003f8      35        0      2 process 2";
         let one = Capability::parse(line).unwrap();
         assert_eq!((one.signature().as_str(), one.parent.as_str()), ("IoPorts 0x3f8+0x8", FROM_INIT));
         assert!(Capability::parse("nonsense").is_none());

@@ -67,10 +67,10 @@ macro_rules! for_each_call {
             "The process with the next higher id charged to this account or one below it; NotFound at the end.";
         0x2b QuotaOpen quota_open [Quota INSPECT] shared short (quota, process_id) -> (process)
             "A capability to such a process: INSPECT, and MANAGE where the account's capability has it.";
-        0x2c QuotaLimit quota_limit [Quota MANAGE] shared short (quota, what, value) -> ()
-            "Sets a limit of an account: what 0 its pages, 1 its threads, 2 its processes (those of accounts below included).";
+        0x2c QuotaLimit quota_limit [Quota MANAGE] shared short (quota, child, what, value) -> ()
+            "Sets a limit of an account split from the first: what 0 its pages, 1 threads, 2 processes (those further down included).";
         0x2d QuotaUsage quota_usage [Quota INSPECT] shared short (quota, address, capacity) -> (length)
-            "Writes a QuotaUsage of abi::quota as words: limits, what is used, and objects by kind.";
+            "Writes the words of abi::quota: limits, what is used, and objects by kind.";
         0x2e ProcessQuota process_quota [Process INSPECT] shared short (process) -> (quota)
             "A capability to the account that a process is charged to: INSPECT alone.";
 

@@ -5,6 +5,7 @@
 //!
 //! - [`call`]: the kernel's calls, one row each
 //! - [`error`]: why a call or a scheme operation fails
+//! - [`quota`]: what an account tells of itself
 //! - [`refusal`]: which errors each call answers with
 //! - [`handle`], [`rights`], [`kind`]: what a capability looks like to its holder
 //! - [`message`]: registers and the IPC buffer of a message, leases
@@ -25,6 +26,7 @@ pub mod initfs;
 pub mod kind;
 pub mod memory;
 pub mod message;
+pub mod quota;
 pub mod refusal;
 pub mod rights;
 pub mod start;

@@ -1,13 +1,16 @@
 //! Typed arenas: one flat slice a type, its pages charged to the accounts that
 //! fill them.
 //!
-//! An arena page belongs to one quota, is charged whole, and goes back to the frame pool when its
-//! last object ends. The capability arena is special: each process has its own run of pages.
+//! An arena page belongs to one quota, is charged whole, and goes back to the frame pool when its last object ends.
+//! What is kept of it stands in the record of the frame behind it; of pages that are not there, four bytes. Each arena's range
+//! of pages is as large as all memory (`kernel::pages_of`), so that no kind of object runs out before memory does.
+//! The capability arena is special: each process has its own run of pages.
 
+use crate::address::FrameNumber;
 use crate::field::{Clear, Field};
 use crate::fields;
-use crate::id::{Id, Link};
-use crate::object::Quota;
+use crate::id::Id;
+use crate::object::FrameInfo;
 
 /// Marks a type that is made of [`Field`]s alone, so that any bits, zero too, are a value of it,
 /// and shared writes are sound. Its size divides the page size. Implemented by `arena_items!` only.
@@ -16,21 +19,31 @@ pub trait ArenaItem: Default + Clear + Sync + 'static {
     const KIND: ArenaKind;
 }
 
+/// The most items in a page: one bit each in [`FrameInfo::used`].
+const ITEMS: usize = 32;
+/// The smallest item of an arena whose pages are booked.
+const SMALLEST: usize = 4096 / ITEMS;
+
 fields! {
-/// The bookkeeping of one arena page.
+/// What is behind one arena page. In use: [`PageSlot::IN_USE`] and the frame, whose record says whom the page is charged
+/// to and which items are used. Else the next page that was given back: its number + 1, 0 for none.
 #[repr(C)]
-pub struct PageInfo {
-    /// Whom the page is charged to; none: the page is not backed.
-    pub quota: Field<Link<Quota>>,
-    /// Neighbours in the quota's list of pages of this kind with room; page number + 1, 0 for none.
-    pub next: Field<u32>,
-    /// See `next`.
-    pub prev: Field<u32>,
-    /// Spare.
-    pub reserved: Field<u32>,
-    /// One bit for each item in use.
-    pub used: [Field<u64>; 2],
+pub struct PageSlot {
+    /// See above.
+    pub word: Field<u32>,
 }
+}
+
+impl PageSlot {
+    /// The page is backed.
+    pub const IN_USE: u32 = 1 << 31;
+
+    /// The frame behind the page, if there is one.
+    #[inline(always)]
+    pub fn frame(&self) -> Option<FrameNumber> {
+        let word = self.word.get();
+        (word & Self::IN_USE != 0).then_some(FrameNumber(word & !Self::IN_USE))
+    }
 }
 
 macro_rules! arena_items {
@@ -51,7 +64,6 @@ macro_rules! arena_items {
             const KIND: ArenaKind = ArenaKind::$name;
         }
         const _: () = assert!(4096 % core::mem::size_of::<crate::object::$name>() == 0, "size must divide the page");
-        const _: () = assert!(core::mem::size_of::<crate::object::$name>() >= 32, "at most 128 items a page");
         )+
     };
 }
@@ -59,7 +71,7 @@ macro_rules! arena_items {
 arena_items! {
     Process = 0, Thread = 1, Space = 2, Memory = 3, Endpoint = 4, Session = 5, Reply = 6, Notification = 7,
     Namespace = 8, Name = 9, Quota = 10, DmaDomain = 11, Pin = 12, Interrupt = 13, IoPorts = 14,
-    DeviceMemory = 15, Mapping = 16, Lease = 17, Watch = 18, Cap = 19, PageInfo = 20, FrameInfo = 21,
+    DeviceMemory = 15, Mapping = 16, Lease = 17, Watch = 18, Cap = 19, PageSlot = 20, FrameInfo = 21,
     EventQueue = 22, Interest = 23, Parked = 24,
 }
 
@@ -69,7 +81,9 @@ pub struct Arena<T: ArenaItem> {
     /// The items; only those of backed pages may be touched.
     pub items: &'static [T],
     /// One a page.
-    pub pages: &'static [PageInfo],
+    pub pages: &'static [PageSlot],
+    /// The records of all frames.
+    frames: &'static [FrameInfo],
     /// Pages that were never used start here.
     pub fresh: Field<u32>,
     /// Head of the list of pages given back (linked by `PageInfo::next`; page number + 1).
@@ -80,9 +94,16 @@ impl<T: ArenaItem> Arena<T> {
     /// Items in a page.
     pub const PER_PAGE: usize = 4096 / core::mem::size_of::<T>();
 
-    /// An arena over items and the bookkeeping of their pages. Page 0 is never used, so that index 0 is no id.
-    pub fn new(items: &'static [T], pages: &'static [PageInfo]) -> Arena<T> {
-        Arena { items, pages, fresh: Field::new(1), given_back: Field::new(0) }
+    /// An arena over items, the bookkeeping of their pages, and the records of frames. Page 0 is never used, so that index 0
+    /// is no id.
+    pub fn new(items: &'static [T], pages: &'static [PageSlot], frames: &'static [FrameInfo]) -> Arena<T> {
+        Arena { items, pages, frames, fresh: Field::new(1), given_back: Field::new(0) }
+    }
+
+    /// The record of the frame behind a page that is backed.
+    pub fn info(&self, page: usize) -> Option<&'static FrameInfo> {
+        const { assert!(size_of::<T>() >= SMALLEST) };
+        self.frames.get(self.pages.get(page)?.frame()?.0 as usize)
     }
 
     /// The page that holds an item, and its place there.
@@ -96,13 +117,14 @@ impl<T: ArenaItem> Arena<T> {
     /// Whether an item is allocated. (The capability arena has no page bookkeeping: there it is `false`.)
     pub fn is_used(&self, id: Id<T>) -> bool {
         let (page, bit) = Self::place(id);
-        let word = self.pages.get(page).and_then(|info| info.used.get(bit / 64));
-        word.is_some_and(|word| word.get() >> (bit % 64) & 1 == 1)
+        let slot = self.pages.get(page).and_then(PageSlot::frame);
+        let info = slot.and_then(|frame| self.frames.get(frame.0 as usize));
+        info.is_some_and(|info| info.used.get() >> (bit as u32) & 1 == 1)
     }
 
     /// The items in use, in order of their index. For tests and inspection: it looks at every page.
     pub fn iter_used(&self) -> impl Iterator<Item = Id<T>> + '_ {
-        let pages = self.pages.iter().enumerate().filter(|(_, info)| info.used.iter().any(|word| word.get() != 0));
+        let pages = self.pages.iter().enumerate().filter(|(_, slot)| slot.frame().is_some());
         let items = pages.flat_map(|(page, _)| {
             let first = page.saturating_mul(Self::PER_PAGE);
             first..first.saturating_add(Self::PER_PAGE)

@@ -4,7 +4,7 @@
 //! into being. Methods stand in the modules of the nouns.
 
 use crate::address::{CpuId, FrameNumber};
-use crate::arena::{Arena, ArenaItem, ArenaKind, PageInfo};
+use crate::arena::{Arena, ArenaItem, ArenaKind, PageSlot};
 use crate::field::Field;
 use crate::id::{Id, Link};
 use crate::log::Log;
@@ -68,6 +68,8 @@ macro_rules! kernel {
             pub root_quota: Field<Link<Quota>>,
             /// Root of the tree of all processes (`Process::all`), keyed by object id.
             pub all_processes: Field<u32>,
+            /// Pages that an account pays for a process, beside the memory it uses.
+            pub process_price: Field<u64>,
             /// What init may ask about how the system was started: `abi::boot::BootWord` words.
             pub boot_words: [Field<u64>; BOOT_WORDS],
             $($(#[$doc])* pub $field: Arena<$item>,)+
@@ -97,6 +99,7 @@ macro_rules! kernel {
                     root_quota: Field::new(None),
                     all_processes: Field::new(0),
                     boot_words: core::array::from_fn(|_| Field::new(0)),
+                    process_price: Field::new(process_price::<M>(frames.total() as usize)),
                     $($field,)+
                     frames,
                     machine,
@@ -161,19 +164,33 @@ kernel! {
     caps: Cap,
 }
 
-/// Pages that the address range of an arena gets: no more than could ever be used at once with this memory.
+/// Pages that the address range of an arena gets: as many as could ever be used at once with this memory, so that nobody
+/// makes one kind of object run out for others. Processes are fewer, since each has a table: an account pays for
+/// its share of them ([`process_price`]).
 fn pages_of<M: Machine, T: ArenaItem>(frames: &Frames) -> usize {
     let frames = frames.total() as usize;
-    // A process needs more than 16 frames, and its table a page table that is set aside: no more than there could be.
-    let processes = M::PROCESSES.min(frames / 16).next_multiple_of(Arena::<Process>::PER_PAGE);
     // Page 0 is never used, so process numbers, and with them tables, begin a page's worth later.
+    let processes = process_slots::<M>(frames).next_multiple_of(Arena::<Process>::PER_PAGE);
     let processes = processes.saturating_add(Arena::<Process>::PER_PAGE);
-    let items = match T::KIND {
-        ArenaKind::Cap => processes.saturating_mul(M::TABLE_ENTRIES),
-        ArenaKind::Process => processes,
-        _ => M::OBJECTS.min(frames.saturating_mul(Arena::<T>::PER_PAGE)).saturating_add(Arena::<T>::PER_PAGE),
-    };
-    items.div_ceil(Arena::<T>::PER_PAGE)
+    match T::KIND {
+        ArenaKind::Cap => processes.saturating_mul(M::TABLE_ENTRIES).div_ceil(Arena::<T>::PER_PAGE),
+        ArenaKind::Process => processes.div_ceil(Arena::<T>::PER_PAGE),
+        _ => M::ARENA_PAGES.min(frames).saturating_add(1),
+    }
+}
+
+/// Processes that there is room for with this memory.
+fn process_slots<M: Machine>(frames: usize) -> usize {
+    M::PROCESSES.min(frames.checked_div(M::PROCESS_PAGES).unwrap_or(M::PROCESSES)).max(1)
+}
+
+/// What an account pays for a process beside the memory it uses: so much that all memory there is pays for no more
+/// processes than there is room for.
+fn process_price<M: Machine>(frames: usize) -> u64 {
+    match M::PROCESS_PAGES {
+        0 => 0,
+        _ => frames.div_ceil(process_slots::<M>(frames)) as u64,
+    }
 }
 
 /// The bookkeeping of all arena pages, backed, and the number of page tables that the arenas could ever need.
@@ -181,19 +198,19 @@ fn carve<M: Machine>(
     machine: &M,
     frames: &Frames,
     arenas: &[(ArenaKind, usize)],
-) -> Result<(&'static [PageInfo], usize)> {
+) -> Result<(&'static [PageSlot], usize)> {
     let booked = arenas.iter().filter(|(kind, _)| *kind != ArenaKind::Cap);
     let all = booked.map(|(_, pages)| *pages).fold(0, usize::saturating_add);
-    let infos = all.next_multiple_of(Arena::<PageInfo>::PER_PAGE);
-    let table = machine.reserve::<PageInfo>(ArenaKind::PageInfo, infos);
+    let infos = all.next_multiple_of(Arena::<PageSlot>::PER_PAGE);
+    let table = machine.reserve::<PageSlot>(ArenaKind::PageSlot, infos);
     let zeroed = || {
         let frame = frames.take()?;
         machine.zero_frame(frame);
         Some(frame)
     };
-    for page in 0..infos / Arena::<PageInfo>::PER_PAGE {
+    for page in 0..infos / Arena::<PageSlot>::PER_PAGE {
         let frame = zeroed().ok_or(Error::OutOfMemory)?;
-        machine.back(ArenaKind::PageInfo, page, frame, &mut || zeroed()).map_err(|_| Error::OutOfMemory)?;
+        machine.back(ArenaKind::PageSlot, page, frame, &mut || zeroed()).map_err(|_| Error::OutOfMemory)?;
     }
     // Entries of one table, then of a table of tables; each range can begin and end in the middle of one.
     let tables = |n: usize| (n / 512).saturating_add(n / (512 * 512)).saturating_add(4);
@@ -201,13 +218,13 @@ fn carve<M: Machine>(
 }
 
 /// One arena, with its part of the bookkeeping. The capability arena has none: tables belong to processes.
-fn arena<M: Machine, T: ArenaItem>(machine: &M, frames: &Frames, infos: &mut &'static [PageInfo]) -> Arena<T> {
+fn arena<M: Machine, T: ArenaItem>(machine: &M, frames: &Frames, infos: &mut &'static [PageSlot]) -> Arena<T> {
     let pages = pages_of::<M, T>(frames);
     let items = machine.reserve::<T>(T::KIND, pages.saturating_mul(Arena::<T>::PER_PAGE));
     let booked = if T::KIND == ArenaKind::Cap { 0 } else { pages };
     let (mine, rest) = infos.split_at_checked(booked).expect("invariant: the bookkeeping was carved for all arenas");
     *infos = rest;
-    Arena::new(items, mine)
+    Arena::new(items, mine, frames.infos())
 }
 
 impl<M: Machine> Kernel<M> {

@@ -172,7 +172,7 @@ mod tests {
         #[test]
         fn a_list_does_what_a_deque_does(ops in prop::collection::vec((0u8..4, 1usize..40), 1..300)) {
             let items: Vec<Reply> = (0..40).map(|_| Reply::default()).collect();
-            let arena = Arena::new(items.leak(), &[]);
+            let arena = Arena::new(items.leak(), &[], &[]);
             let head = ListHead::default();
             let list = arena.list::<InProcess>(&head);
             let mut model: VecDeque<usize> = VecDeque::new();

@@ -116,8 +116,12 @@ pub trait Machine: Sized + 'static {
     const PROCESSES: usize;
     /// The most capabilities in one process (a power of two, at most 2^16).
     const TABLE_ENTRIES: usize;
-    /// The most objects of any other one type.
-    const OBJECTS: usize;
+    /// The least that an account pays for a process, in pages: its share of the tables that are set aside for
+    /// capability tables. 0: nothing (then all accounts together can ask for more processes than there is room for).
+    const PROCESS_PAGES: usize;
+    /// The most pages of any other one type of object: no fewer than there are frames, where there is address space
+    /// for so many.
+    const ARENA_PAGES: usize;
     /// Interrupts that can be allocated: ids are below this.
     const INTERRUPTS: usize;
     /// The fault planted in the core: one of [`Fault`]. A constant, so it costs nothing.

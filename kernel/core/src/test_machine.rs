@@ -122,7 +122,8 @@ impl<const FAULT: u8> TestMachine<FAULT> {
 impl<const FAULT: u8> Machine for TestMachine<FAULT> {
     const PROCESSES: usize = 128;
     const TABLE_ENTRIES: usize = 1024;
-    const OBJECTS: usize = 2048;
+    const PROCESS_PAGES: usize = 0;
+    const ARENA_PAGES: usize = 256;
     const INTERRUPTS: usize = 32;
     const FAULT: u8 = FAULT;
 

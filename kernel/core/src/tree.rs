@@ -294,7 +294,7 @@ mod tests {
 
     fn arena(n: usize) -> Arena<Session> {
         let items: Vec<Session> = (0..n).map(|_| Session::default()).collect();
-        Arena::new(items.leak(), &[])
+        Arena::new(items.leak(), &[], &[])
     }
 
     /// Heights, order, parents, and that no two sides differ by more than one.

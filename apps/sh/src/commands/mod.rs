@@ -1,7 +1,7 @@
 //! The commands that run inside the shell, one file for each small family.
 //!
 //! - [`ls`], [`text`] (cat, head, wc, cmp, echo), [`copy`] (cp, mv), [`remove`] (rm, rmdir), [`make`] (mkdir, touch)
-//! - [`process`] (ps, kill, caps), [`services`], [`power`] (reboot, poweroff)
+//! - [`process`] (ps, kill, caps, quota), [`services`], [`power`] (reboot, poweroff)
 //! - [`volumes`] (mount, df, sync), [`memory`] (free), [`log`] (dmesg), [`digest`] (sha256sum), [`time`] (sleep, uptime, clear)
 //! - [`condition`] (test, `[`)
 
@@ -85,6 +85,7 @@ pub const COMMANDS: &[Command] = &[
     row("mv", "f", 2..=ANY, "SOURCE… TARGET", "rename or move", copy::mv),
     row("poweroff", "", 0..=0, "", "switch the machine off", power::poweroff),
     row("ps", "", 0..=0, "", "list processes; memory is that of their accounts", process::ps),
+    row("quota", "", 1..=1, "PID|NAME", "tell what a process's account is used for", process::quota),
     row("reboot", "", 0..=0, "", "start the machine anew", power::reboot),
     row("rm", "rRf", 0..=ANY, "[-rf] PATH…", "remove files and, with -r, directories", remove::rm),
     row("rmdir", "", 1..=ANY, "DIRECTORY…", "remove empty directories", remove::rmdir),

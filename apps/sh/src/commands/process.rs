@@ -1,4 +1,4 @@
-//! `ps`, `kill`, `caps`: processes and what they hold.
+//! `ps`, `kill`, `caps`, `quota`: processes, what they hold, what they use.
 
 use crate::context::{Context, Options};
 use crate::system::reason;
@@ -84,31 +84,64 @@ fn parent(cap: &CapabilityInfo) -> String {
     }
 }
 
+/// The id of the process that a word names, by number or by name; complains where there is none.
+fn named(cx: &mut Context<'_>, word: &str) -> Option<u64> {
+    let all = match cx.system.processes() {
+        Ok(all) => all,
+        Err(error) => {
+            cx.complain(format_args!("processes can't be seen from here: {}", reason(error)));
+            return None;
+        }
+    };
+    let by_id = word.parse::<u64>().ok();
+    let fits = |p: &&ProcessInfo| if by_id.is_some() { Some(p.id) == by_id } else { p.name == word };
+    let found = all.iter().find(fits).map(|p| p.id);
+    if found.is_none() {
+        cx.complain(format_args!("{word}: no such process"));
+    }
+    found
+}
+
+/// `quota`.
+pub fn quota(cx: &mut Context<'_>, options: &Options<'_>) {
+    let Some(word) = options.operands.first().copied() else { return };
+    let Some(process) = named(cx, word) else { return };
+    let usage = cx.system.account(process);
+    let Some(usage) = cx.check(word, usage) else { return };
+    let parent = if usage.parent == 0 { "the root".into() } else { format!("split from account {}", usage.parent) };
+    let _ = writeln!(cx.out, "account {}, {parent}", usage.account);
+    let _ = writeln!(cx.out, "{:<13} {:>8} {:>8}", "WHAT", "USED", "LIMIT");
+    let limit = |limit: u64| if limit == 0 { "-".into() } else { format!("{limit}") };
+    let _ = writeln!(cx.out, "{:<13} {:>8} {:>8}", "pages", usage.pages.0, usage.pages.1);
+    let _ = writeln!(cx.out, "{:<13} {:>8} {:>8}", "threads", usage.threads.0, limit(usage.threads.1));
+    let _ = writeln!(cx.out, "{:<13} {:>8} {:>8}", "processes", usage.processes.0, limit(usage.processes.1));
+    for (name, count) in usage.objects.into_iter().filter(|(_, count)| *count > 0) {
+        let _ = writeln!(cx.out, "{name:<13} {count:>8} {:>8}", "-");
+    }
+}
+
 /// `caps`.
 pub fn caps(cx: &mut Context<'_>, options: &Options<'_>) {
     let Some(word) = options.operands.first().copied() else { return };
-    let all = cx.system.processes();
-    let all = match all {
-        Ok(all) => all,
-        Err(error) => return cx.complain(format_args!("processes can't be seen from here: {}", reason(error))),
-    };
-    let by_id = word.parse::<u64>().ok();
-    let named = |p: &&ProcessInfo| if by_id.is_some() { Some(p.id) == by_id } else { p.name == word };
-    let Some(process) = all.iter().find(named) else {
-        return cx.complain(format_args!("{word}: no such process"));
-    };
-    let capabilities = cx.system.capabilities(process.id);
+    let Some(process) = named(cx, word) else { return };
+    let capabilities = cx.system.capabilities(process);
     let Some(capabilities) = cx.check(word, capabilities) else { return };
-    let _ = writeln!(cx.out, "{:>10} {:<13} {:<9} {:>18} {:>7} PARENT", "HANDLE", "KIND", "RIGHTS", "BADGE", "OBJECT");
+    let _ = writeln!(
+        cx.out,
+        "{:>10} {:<13} {:<9} {:>18} {:>7} {:>8} {:>6} PARENT",
+        "HANDLE", "KIND", "RIGHTS", "BADGE", "OBJECT", "MESSAGES", "FROM"
+    );
     for cap in capabilities {
         let _ = writeln!(
             cx.out,
-            "{:#10x} {:<13} {} {:#18x} {:>7} {}",
+            "{:#10x} {:<13} {} {:#18x} {:>7} {:>8} {:>6} {}",
             cap.handle.0,
             cap.kind.name(),
             rights(cap.rights),
             cap.badge,
             cap.object,
+            cap.messages,
+            if cap.origin == 0 { "-".into() } else { format!("{}", cap.origin) },
             parent(&cap)
         );
     }

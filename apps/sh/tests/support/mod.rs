@@ -3,6 +3,7 @@
 
 use scheme::entry::DirEntry;
 use scheme::rt::calls::{CapabilityInfo, ProcessInfo};
+use scheme::rt::quota::QuotaUsage;
 use scheme::stat::{FileKind, Space, Stat};
 use scheme::wire::OpenFlags;
 use scheme::{Error, Result};
@@ -285,6 +286,16 @@ impl System for World {
             origin: 1,
             object_type: 0,
         }])
+    }
+    fn account(&mut self, _: u64) -> Result<QuotaUsage> {
+        Ok(QuotaUsage {
+            account: 12,
+            parent: 1,
+            pages: (75, 256),
+            threads: (1, 8),
+            processes: (1, 0),
+            objects: vec![("Memory", 4), ("Quota", 0), ("mapping", 7)],
+        })
     }
     fn own_id(&mut self) -> u64 {
         42

@@ -20,8 +20,8 @@ pub const HUGE: u64 = 1 << 30;
 
 /// Where physical address 0 is seen.
 pub const DIRECT: u64 = 0xffff_8000_0000_0000;
-/// Memory from here on is left alone: frame numbers have 32 bits (16 TiB).
-pub const MEMORY_END: u64 = 16 << 40;
+/// Memory from here on is left alone: frame numbers have 31 bits (8 TiB; `PageSlot`).
+pub const MEMORY_END: u64 = 8 << 40;
 /// Where the arenas begin.
 pub const ARENAS: u64 = 0xffff_c000_0000_0000;
 /// Bytes of all arenas: one top-level entry.

@@ -61,9 +61,10 @@ unsafe fn copy_forward(from: *const u8, to: *mut u8, length: usize) {
 }
 
 impl Machine for X86 {
-    const PROCESSES: usize = 4096;
+    const PROCESSES: usize = 1 << 16;
+    const PROCESS_PAGES: usize = 32;
     const TABLE_ENTRIES: usize = 1 << 14;
-    const OBJECTS: usize = 1 << 20;
+    const ARENA_PAGES: usize = 1 << 22;
     const INTERRUPTS: usize = INTERRUPTS;
 
     fn reserve<T: ArenaItem>(&self, kind: ArenaKind, items: usize) -> &'static [T] {

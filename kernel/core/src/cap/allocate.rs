@@ -6,11 +6,11 @@
 //! made of one kind stays behind to starve another kind.
 
 use crate::address::FrameNumber;
-use crate::arena::{Arena, PageInfo};
+use crate::arena::{Arena, PageSlot};
 use crate::id::Id;
 use crate::kernel::{InKernel, Kernel};
 use crate::machine::Machine;
-use crate::object::{Object, Quota};
+use crate::object::{FrameInfo, Object, Quota};
 use abi::{Error, Result};
 
 impl<M: Machine> Kernel<M> {
@@ -28,6 +28,7 @@ impl<M: Machine> Kernel<M> {
         if free_bit(info, Arena::<T>::PER_PAGE).is_none() {
             self.partial_remove(arena, quota, page);
         }
+        self.objects_count::<T>(quota).update(|n| n.saturating_add(1));
         let index = (page as usize).wrapping_mul(Arena::<T>::PER_PAGE).wrapping_add(bit as usize);
         let id = Id::try_new(index).expect("invariant: page 0 is never used");
         arena[id].clear();
@@ -45,7 +46,8 @@ impl<M: Machine> Kernel<M> {
             self.partial_add(arena, quota, page);
         }
         set_bit(info, bit, false);
-        if info.used.iter().all(|word| word.get() == 0) {
+        self.objects_count::<T>(quota).update(|n| n.saturating_sub(1));
+        if info.used.get() == 0 {
             self.partial_remove(arena, quota, page);
             self.page_give(arena, page);
         }
@@ -75,6 +77,10 @@ impl<M: Machine> Kernel<M> {
 
     fn partial<T: InKernel>(&self, quota: Id<Quota>) -> &crate::field::Field<u32> {
         self.quotas[quota].partial.get(T::KIND as usize).expect("invariant: one list a kind")
+    }
+
+    fn objects_count<T: InKernel>(&self, quota: Id<Quota>) -> &crate::field::Field<u32> {
+        self.quotas[quota].objects.get(T::KIND as usize).expect("invariant: one count a kind")
     }
 
     fn partial_add<T: InKernel>(&self, arena: &Arena<T>, quota: Id<Quota>, page: u32) {
@@ -113,26 +119,23 @@ impl<M: Machine> Kernel<M> {
             self.frame_release(frame);
             return Err(Error::OutOfMemory);
         }
-        let info = page_info(arena, page);
+        let before = page_slot(arena, page).word.replace(PageSlot::IN_USE | frame.0);
         if given_back != 0 {
-            arena.given_back.set(info.next.replace(0));
+            arena.given_back.set(before);
         } else {
             arena.fresh.set(page.wrapping_add(1));
         }
-        info.quota.set(Some(quota));
         self.partial_add(arena, quota, page);
         Ok(page)
     }
 
     fn page_give<T: InKernel>(&self, arena: &Arena<T>, page: u32) {
-        let info = page_info(arena, page);
-        info.quota.set(None);
-        info.next.set(arena.given_back.replace(page.wrapping_add(1)));
+        page_slot(arena, page).word.set(arena.given_back.replace(page.wrapping_add(1)));
         let frame = self.machine.unback(T::KIND, page as usize);
         self.frame_release(frame.expect("invariant: a page in use is backed"));
     }
 
-    /// Puts an uncharged frame behind the first page of the accounts' arena, for the root account.
+    /// Puts a frame behind the first page of the accounts' arena, for the root account.
     pub(crate) fn first_quota_page(&self) -> Result<Id<Quota>> {
         let frame: FrameNumber = self.frames.take().ok_or(Error::OutOfMemory)?;
         self.machine.zero_frame(frame);
@@ -142,6 +145,7 @@ impl<M: Machine> Kernel<M> {
         self.quotas.fresh.set(page.wrapping_add(1));
         let id = Id::try_new((page as usize).wrapping_mul(Arena::<Quota>::PER_PAGE));
         let id = id.expect("invariant: page 0 is never used");
+        page_slot(&self.quotas, page).word.set(PageSlot::IN_USE | frame.0);
         let info = page_info(&self.quotas, page);
         info.quota.set(Some(id));
         set_bit(info, 0, true);
@@ -150,22 +154,22 @@ impl<M: Machine> Kernel<M> {
     }
 }
 
-fn page_info<T: InKernel>(arena: &Arena<T>, page: u32) -> &PageInfo {
+fn page_slot<T: InKernel>(arena: &Arena<T>, page: u32) -> &PageSlot {
     arena.pages.get(page as usize).expect("invariant: arena pages have their bookkeeping")
 }
 
-fn set_bit(info: &PageInfo, bit: u32, used: bool) {
-    let word = info.used.get((bit / 64) as usize).expect("invariant: at most 128 items a page");
-    let mask = 1u64.wrapping_shl(bit);
-    word.update(|w| if used { w | mask } else { w & !mask });
+/// The record of the frame behind a page: its account, its items, its place in a list.
+fn page_info<T: InKernel>(arena: &Arena<T>, page: u32) -> &'static FrameInfo {
+    arena.info(page as usize).expect("invariant: a page in use is backed")
+}
+
+fn set_bit(info: &FrameInfo, bit: u32, used: bool) {
+    let mask = 1u32.wrapping_shl(bit);
+    info.used.update(|w| if used { w | mask } else { w & !mask });
 }
 
 /// The lowest free place in a page of `items`.
-fn free_bit(info: &PageInfo, items: usize) -> Option<u32> {
-    let [low, high] = &info.used;
-    let bit = match low.get().trailing_ones() {
-        64 => 64u32.wrapping_add(high.get().trailing_ones()),
-        bit => bit,
-    };
+fn free_bit(info: &FrameInfo, items: usize) -> Option<u32> {
+    let bit = info.used.get().trailing_ones();
     ((bit as usize) < items).then_some(bit)
 }

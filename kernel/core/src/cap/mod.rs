@@ -2,7 +2,7 @@
 //!
 //! - [`allocate`]: objects out of arenas, charged by the page
 //! - [`reference`](mod@reference): counting who names an object
-//! - [`quota`](mod@quota): accounts
+//! - [`quota`](mod@quota) and [`limit`]: accounts
 //! - [`table`]: capability tables
 //! - [`derivation`]: the tree of capabilities: derive, close, revoke
 //! - [`uses`]: what stems from a capability beside others
@@ -11,6 +11,7 @@
 
 pub mod allocate;
 pub mod derivation;
+pub mod limit;
 pub mod namespace;
 pub mod process;
 pub mod quota;

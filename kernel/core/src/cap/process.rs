@@ -39,7 +39,7 @@ impl Object for Process {
     }
     fn end<M: Machine>(kernel: &Kernel<M>, id: Id<Process>) {
         kernel.processes_by_id().remove(id);
-        kernel.free_object(id);
+        kernel.process_slot_free(id);
     }
 }
 
@@ -99,11 +99,19 @@ impl<M: Machine> Kernel<M> {
         priority_limit: u8,
         namespace: Option<Id<Namespace>>,
     ) -> Result<Id<Process>> {
-        let id = self.allocate_object::<Process>(quota)?;
+        self.processes_count_more(quota)?;
+        let id = match self.process_slot(quota) {
+            Ok(id) => id,
+            Err(error) => {
+                self.processes_count_less(quota);
+                return Err(error);
+            }
+        };
         let space = match self.space_create(quota) {
             Ok(space) => space,
             Err(error) => {
-                self.free_object(id);
+                self.process_slot_free(id);
+                self.processes_count_less(quota);
                 return Err(error);
             }
         };
@@ -112,7 +120,8 @@ impl<M: Machine> Kernel<M> {
             Ok(namespace) => namespace,
             Err(error) => {
                 self.release(space);
-                self.free_object(id);
+                self.process_slot_free(id);
+                self.processes_count_less(quota);
                 return Err(error);
             }
         };
@@ -132,6 +141,23 @@ impl<M: Machine> Kernel<M> {
         self.processes_by_id().insert(id, process.header.object_id.get());
         self.retain(id);
         Ok(id)
+    }
+
+    /// A fresh record, with its price paid.
+    fn process_slot(&self, quota: Id<Quota>) -> Result<Id<Process>> {
+        self.charge(quota, self.process_price.get())?;
+        let id = self.allocate_object::<Process>(quota);
+        if id.is_err() {
+            self.uncharge(quota, self.process_price.get());
+        }
+        id
+    }
+
+    fn process_slot_free(&self, id: Id<Process>) {
+        let payer = self.processes[id].header.quota.get();
+        let payer = payer.expect("invariant: an object has an account");
+        self.uncharge(payer, self.process_price.get());
+        self.free_object(id);
     }
 
     /// Ends a process: nothing of it runs any more, and the reaper takes it apart. Nothing happens when it has ended.
@@ -206,6 +232,7 @@ impl<M: Machine> Kernel<M> {
         if let Some(quota) = process.quota.replace(None) {
             self.processes.list::<InQuota>(&self.quotas[quota].processes).remove(id);
             self.quotas[quota].process_count.update(|n| n.wrapping_sub(1));
+            self.processes_count_less(quota);
             self.quota_disown(quota);
             self.release(quota);
         }

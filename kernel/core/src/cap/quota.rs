@@ -39,7 +39,9 @@ impl<M: Machine> Kernel<M> {
         quota.header.references.set(1);
         quota.owners.set(1);
         quota.account.set(quota.header.object_id.get());
-        quota.limit_pages.set(u64::from(self.frames.free()));
+        // The page that holds its own record is the first that it pays for.
+        quota.used_pages.set(1);
+        quota.limit_pages.set(u64::from(self.frames.free()).saturating_add(1));
         self.root_quota.set(Some(id));
         Ok(())
     }

@@ -6,7 +6,7 @@ use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::list::InProcess;
 use crate::machine::Machine;
-use crate::object::{Process, ProcessState, Thread};
+use crate::object::{Process, ProcessState, Quota, Thread};
 use abi::{Error, Result};
 
 /// Flags that a thread starts with: interrupts on, and the bit that always is (SDM 1, 3.4.3).
@@ -45,11 +45,11 @@ impl<M: Machine> Kernel<M> {
             return Err(Error::BadAddress);
         }
         let buffer = self.space_frame(space, start.buffer.0, true)?;
-        let fpu = self.frame_allocate(quota)?;
-        let id = match self.allocate_object::<Thread>(quota) {
-            Ok(id) => id,
+        self.threads_count_more(quota)?;
+        let (id, fpu) = match self.thread_memory(quota) {
+            Ok(memory) => memory,
             Err(error) => {
-                self.frame_release(fpu);
+                self.threads_count_less(quota);
                 return Err(error);
             }
         };
@@ -77,6 +77,18 @@ impl<M: Machine> Kernel<M> {
         Ok(id)
     }
 
+    /// The record of a thread and the frame of its FPU state.
+    fn thread_memory(&self, quota: Id<Quota>) -> Result<(Id<Thread>, FrameNumber)> {
+        let fpu = self.frame_allocate(quota)?;
+        match self.allocate_object::<Thread>(quota) {
+            Ok(id) => Ok((id, fpu)),
+            Err(error) => {
+                self.frame_release(fpu);
+                Err(error)
+            }
+        }
+    }
+
     /// Ends a thread, whatever it is doing. The last one of a running process ends the process.
     pub fn thread_end(&self, id: Id<Thread>) {
         let Some(owner) = self.threads[id].process.get() else { return };
@@ -86,6 +98,7 @@ impl<M: Machine> Kernel<M> {
         thread.process.set(None);
         self.threads.list::<InProcess>(&process.threads).remove(id);
         process.thread_count.update(|n| n.wrapping_sub(1));
+        self.threads_count_less(process.quota.get().expect("invariant: a process with threads has an account"));
         let (fpu, buffer) = (thread.fpu.replace(FrameNumber(0)), thread.buffer.replace(FrameNumber(0)));
         self.machine.fpu_forget(fpu);
         self.frame_release(fpu);

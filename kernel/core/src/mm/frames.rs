@@ -102,6 +102,11 @@ impl Frames {
         Frames { infos, ram, ram_count, heads, free: Field::new(0), total: 0 }
     }
 
+    /// The records of all frames. Those of frames that are no RAM may not be backed.
+    pub fn infos(&self) -> &'static [FrameInfo] {
+        self.infos
+    }
+
     /// Info on a frame of RAM. Anything else may have no record behind it: see [`Frames::touches_ram`].
     #[inline(always)]
     pub fn info(&self, frame: FrameNumber) -> Option<&FrameInfo> {

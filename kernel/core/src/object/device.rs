@@ -7,7 +7,7 @@ use crate::id::Link;
 
 fields! {
 /// A device's view of memory. References: its capabilities and pins. Identity without an IOMMU.
-#[repr(C, align(64))]
+#[repr(C, align(128))]
 pub struct DmaDomain {
     /// Common to all objects.
     pub header: Header,
@@ -43,7 +43,7 @@ pub struct Pin {
 }
 
 /// One interrupt, or the root range. References: its capabilities.
-#[repr(C, align(64))]
+#[repr(C, align(128))]
 pub struct Interrupt {
     /// Common to all objects.
     pub header: Header,
@@ -62,7 +62,7 @@ pub struct Interrupt {
 }
 
 /// A range of I/O ports.
-#[repr(C, align(32))]
+#[repr(C, align(128))]
 pub struct IoPorts {
     /// Common to all objects.
     pub header: Header,
@@ -73,7 +73,7 @@ pub struct IoPorts {
 }
 
 /// A physical range of device registers.
-#[repr(C, align(32))]
+#[repr(C, align(128))]
 pub struct DeviceMemory {
     /// Common to all objects.
     pub header: Header,

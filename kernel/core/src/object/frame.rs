@@ -23,5 +23,8 @@ pub struct FrameInfo {
     pub written: Field<u32>,
     /// Memory objects that hold it: while there are several it is copied before it is written.
     pub sharers: Field<u32>,
+    /// Behind an arena page: one bit for each item in use. (`next` and `prev` are its neighbours in the account's list of
+    /// pages of this kind with room: page number + 1.)
+    pub used: Field<u32>,
 }
 }

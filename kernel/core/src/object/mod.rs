@@ -18,7 +18,7 @@ mod quota;
 mod space;
 mod thread;
 
-pub use crate::arena::PageInfo;
+pub use crate::arena::PageSlot;
 pub use capability::Cap;
 pub use device::{DeviceMemory, DmaDomain, Interrupt, IoPorts, Pin};
 pub use endpoint::{Endpoint, Reply, ReplyState, Session};

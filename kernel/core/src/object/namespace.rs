@@ -7,7 +7,7 @@ use crate::id::Link;
 
 fields! {
 /// Scheme names, each bound to a root session. References: its capabilities and its processes.
-#[repr(C, align(64))]
+#[repr(C, align(128))]
 pub struct Namespace {
     /// Common to all objects.
     pub header: Header,

@@ -75,7 +75,7 @@ pub struct Process {
 }
 
 /// Somebody who wants to know of a process's end.
-#[repr(C, align(32))]
+#[repr(C, align(128))]
 pub struct Watch {
     /// The process.
     pub process: Field<Link<Process>>,

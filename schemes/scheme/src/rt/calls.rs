@@ -36,6 +36,8 @@ plain! {
     quota_process(quota: Handle, after: u64) -> u64;
     /// A capability to such a process.
     quota_open(quota: Handle, process_id: u64) -> Handle;
+    /// A capability to the account that a process is charged to, to look at it.
+    process_quota(process: Handle) -> Handle;
     /// Makes an endpoint.
     endpoint_create(quota: Handle) -> Handle;
     /// Makes a session with a badge never used on this endpoint.

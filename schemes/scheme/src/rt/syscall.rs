@@ -124,6 +124,9 @@ macro_rules! word_type {
     (ports) => {
         Handle
     };
+    (child) => {
+        Handle
+    };
     (queue) => {
         Handle
     };
