@@ -34,12 +34,15 @@ pub enum Received {
     Notification = 2,
     /// The last handle of the session with this badge is gone. Told again until acknowledged.
     SessionEnded = 3,
+    /// A call that was received is not wanted any more: word 0 is the object id of its reply object, word 1 why (an
+    /// [`Error`](crate::Error) number: `Cancelled`, `TimedOut`, `Revoked`, or `Closed` where its caller is gone). Told once.
+    CallCancelled = 5,
 }
 
 /// The shape of what a message carries beside its words.
 ///
 /// Bits 0–2: capabilities. Bits 4–6: leases. Bit 8: the IPC buffer holds a deadline.
-/// Bits 16–17 (from a receive): [`Received`]. Other bits are refused on the way in.
+/// Bits 16–18 (from a receive): [`Received`]. Other bits are refused on the way in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(transparent)]
 pub struct Extras(pub u64);
@@ -76,10 +79,11 @@ impl Extras {
     }
     /// What a receive brought.
     pub const fn kind(self) -> Received {
-        match (self.0 >> 16) & 3 {
+        match (self.0 >> 16) & 7 {
             0 => Received::Call,
             1 => Received::Send,
             2 => Received::Notification,
+            5 => Received::CallCancelled,
             _ => Received::SessionEnded,
         }
     }

@@ -33,6 +33,8 @@ list_nodes! {
     InProcess: Thread.in_process, Reply.in_process;
     /// A run queue, an endpoint's receivers, a notification's waiters.
     Queue: Thread.queue;
+    /// Calls that their servers are to be told of as cancelled.
+    Cancelled: Reply.in_cancelled;
     /// The ended sessions of an endpoint.
     Ended: Session.ended;
     /// The mappings of a memory object.

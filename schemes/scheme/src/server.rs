@@ -9,7 +9,7 @@
 use crate::dispatch::{may_wake, Dispatcher, Endpoint, Reply, Request, Turn};
 use crate::lease::{KernelLease, Lease};
 use crate::rt::message::{self, Answer, Arrival};
-use crate::rt::{calls, lease as kernel, memory, start};
+use crate::rt::{calls, memory, start};
 use crate::scheme::Scheme;
 use crate::store::{Nothing, Store};
 use crate::wire::Tag;
@@ -166,6 +166,10 @@ impl<S: Scheme> Server<S> {
                     self.dispatcher.session_ended(&mut self.endpoint, arrival.badge);
                     self.retry();
                 }
+                Received::CallCancelled => {
+                    let [number, ..] = arrival.words;
+                    self.drop_parked(|parked| number_of(parked.reply) == number);
+                }
                 // Nothing in the protocol is one-way.
                 Received::Send => close_all(arrival),
             }
@@ -213,11 +217,6 @@ impl<S: Scheme> Server<S> {
         if let Some(reply) = self.spare.pop() {
             return Some(reply);
         }
-        // Callers that died or gave up hold theirs no longer than until now.
-        self.drop_parked(|parked| !is_alive(parked));
-        if let Some(reply) = self.spare.pop() {
-            return Some(reply);
-        }
         if self.parked.len() >= MAX_PARKED {
             return None;
         }
@@ -257,10 +256,6 @@ impl<S: Scheme> Server<S> {
         while again {
             again = false;
             for mut parked in core::mem::take(&mut self.parked) {
-                if !is_alive(&parked) {
-                    self.give_up(parked);
-                    continue;
-                }
                 match self.dispatcher.call(&mut self.endpoint, &mut parked.request) {
                     Turn::Parked => self.parked.push(parked),
                     Turn::Answer(answer) => {
@@ -295,12 +290,9 @@ impl<S: Scheme> Server<S> {
     }
 }
 
-/// Whether a parked call's caller still waits, as far as its leases tell.
-fn is_alive(parked: &Parked) -> bool {
-    parked.request.leases.iter().all(|lease| match lease {
-        Lease::Kernel(lease) => kernel::is_alive(lease.reply, lease.index),
-        _ => true,
-    })
+/// The object id of a reply object: what the kernel calls it when it tells of a call that is not wanted any more.
+fn number_of(reply: Handle) -> u64 {
+    calls::inspect(reply).map_or(0, |(_, _, _, object)| object)
 }
 
 fn close_all(mut arrival: Arrival) {

@@ -8,7 +8,7 @@ use crate::id::Id;
 use crate::ipc::transfer::{words_copy, Allowed};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
-use crate::object::{Reply, ReplyState, Session, Thread, ThreadState};
+use crate::object::{Endpoint, Reply, ReplyState, Session, Thread, ThreadState};
 use crate::sched::donation::{donors_set_one, urgency_key, Donating};
 use crate::syscall::{Answer, Context};
 use abi::message::Extras;
@@ -71,6 +71,8 @@ impl<M: Machine> Kernel<M> {
         reply.state.set(ReplyState::Bound);
         reply.caller.set(Some(cx.thread));
         reply.receiver.set(Some(to));
+        reply.endpoint.set(Some(endpoint_id));
+        reply.endpoint_number.set(endpoint.header.object_id.get());
         donors_set_one(&server.donors, reply_id, &reply.donating, caller.priority.get());
         caller.reply.set(Some(reply_id));
         caller.state.set(ThreadState::AwaitingReply);
@@ -116,7 +118,7 @@ impl<M: Machine> Kernel<M> {
         self.message_count(cx, caller);
         match self.receiver_take(endpoint_id) {
             Some((to, reply)) => {
-                self.bind(cx.thread, to, reply);
+                self.bind(cx.thread, to, endpoint_id, reply);
                 self.deliver(cx.thread, self.badge(session), to, Some(reply));
                 self.round_begin(endpoint);
                 self.serve(endpoint_id, to);
@@ -163,12 +165,14 @@ impl<M: Machine> Kernel<M> {
         Ok(Answer::Written)
     }
 
-    /// Binds a reply object to the call of a thread, which waits for its answer from now on.
-    pub(crate) fn bind(&self, from: Id<Thread>, to: Id<Thread>, reply_id: Id<Reply>) {
+    /// Binds a reply object to the call of a thread, received from an endpoint; it waits for its answer from now on.
+    pub(crate) fn bind(&self, from: Id<Thread>, to: Id<Thread>, endpoint: Id<Endpoint>, reply_id: Id<Reply>) {
         let (caller, server, reply) = (&self.threads[from], &self.threads[to], &self.replies[reply_id]);
         reply.state.set(ReplyState::Bound);
         reply.caller.set(Some(from));
         reply.receiver.set(Some(to));
+        reply.endpoint.set(Some(endpoint));
+        reply.endpoint_number.set(self.endpoints[endpoint].header.object_id.get());
         let key = urgency_key(caller.priority.get(), u64::from(reply_id.raw()));
         self.replies.tree::<Donating>(&server.donors).insert(reply_id, key);
         caller.reply.set(Some(reply_id));

@@ -5,7 +5,7 @@
 
 use crate::id::Id;
 use crate::kernel::Kernel;
-use crate::list::{Ended, Queue};
+use crate::list::{Cancelled, Ended, Queue};
 use crate::machine::Machine;
 use crate::object::{Endpoint, Header, Object, Session, Thread, ThreadState};
 use crate::reaper::Reap;
@@ -99,6 +99,9 @@ impl<M: Machine> Kernel<M> {
         if let Some(thread) = receiver.or(sender) {
             self.wait_end(thread);
             self.thread_answer(thread, Err(Error::Closed));
+            return false;
+        }
+        if self.replies.list::<Cancelled>(&endpoint.cancelled).pop_front().is_some() {
             return false;
         }
         if let Some(session) = self.sessions.list::<Ended>(&endpoint.ended).pop_front() {

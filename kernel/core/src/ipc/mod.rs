@@ -7,6 +7,7 @@
 //! - [`endpoint`]: queues of senders and receivers; closing
 //! - [`session`]: badged ways in, and the telling of their ends
 //! - [`call`]: sending, fast path first
+//! - [`cancel`]: telling servers of calls that are not wanted any more
 //! - [`receive`]: taking the next message, and answering on the way (fast path first)
 //! - [`reply`]: answers, and how calls end without one
 //! - [`lease`]: the lives of what is lent
@@ -17,6 +18,7 @@
 //! - [`wait`]: waits that end before what they wait for
 
 pub mod call;
+pub mod cancel;
 pub mod endpoint;
 pub mod event;
 pub mod futex;

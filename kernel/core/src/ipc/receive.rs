@@ -1,7 +1,7 @@
 //! Receiving: `recv`, and `reply_recv`, which answers on the way.
 //!
-//! What a receive brings, in this order: bits of the endpoint's notification; ends of sessions, each once in a
-//! round; the most urgent message. What arrives while a receiver waits is delivered at once.
+//! What a receive brings, in this order: bits of the endpoint's notification; calls that were received and are not wanted any
+//! more, each once; ends of sessions, each once in a round; the most urgent message. What arrives while a receiver waits is delivered at once.
 
 use crate::id::{Id, Link};
 use crate::ipc::transfer::{words_copy, Allowed};
@@ -78,12 +78,12 @@ impl<M: Machine> Kernel<M> {
         if caller.deadline.level.get() != 0 {
             return false;
         }
-        // Nothing waits to be received, no sender, no end of a session, no bits; and no other thread waits for it.
+        // Nothing waits to be received, no sender, no end of a session or of a call, no bits; and no other thread waits for it.
         let endpoint = &self.endpoints[endpoint_id];
         if endpoint.receivers.first.get() != 0 {
             return false;
         }
-        if endpoint.senders.get() != 0 || endpoint.told.get() != 0 {
+        if endpoint.senders.get() != 0 || endpoint.told.get() != 0 || endpoint.cancelled.first.get() != 0 {
             return false;
         }
         if endpoint.notification.get().is_some_and(|id| self.notifications[id].bits.get() != 0) {
@@ -155,7 +155,7 @@ impl<M: Machine> Kernel<M> {
         let session = self.sender_dequeue(from);
         let badge = self.badge(session);
         if self.threads[from].wants_reply.get() {
-            self.bind(from, to, reply);
+            self.bind(from, to, endpoint_id, reply);
             self.deliver(from, badge, to, Some(reply));
         } else {
             self.deliver(from, badge, to, None);
@@ -174,26 +174,30 @@ impl<M: Machine> Kernel<M> {
         if let Some(notification) = endpoint.notification.get() {
             let bits = self.notifications[notification].bits.replace(0);
             if bits != 0 {
-                self.event_write(to, 0, Received::Notification, bits);
+                self.event_write(to, 0, Received::Notification, [bits, 0]);
                 self.round_begin(endpoint);
                 return true;
             }
         }
+        if let Some((number, reason)) = self.cancelled_take(endpoint) {
+            self.event_write(to, 0, Received::CallCancelled, [number, reason]);
+            return true;
+        }
         let Some(session) = Id::try_new(endpoint.told.get() as usize) else { return false };
         let next = self.sessions.list::<Ended>(&endpoint.ended).next(session);
         endpoint.told.set(next.map_or(0, Id::raw));
-        self.event_write(to, self.badge(session), Received::SessionEnded, 0);
+        self.event_write(to, self.badge(session), Received::SessionEnded, [0, 0]);
         true
     }
 
-    fn event_write(&self, to: Id<Thread>, badge: u64, what: Received, word: u64) {
+    fn event_write(&self, to: Id<Thread>, badge: u64, what: Received, [first, second]: [u64; 2]) {
         let registers = &self.threads[to].registers;
         registers.rax.set(0);
         registers.rdi.set(badge);
         registers.rsi.set(0);
         registers.rdx.set(Extras::received(0, 0, what).0);
         registers.r8.set(0);
-        for (place, value) in registers.words.iter().zip([word, 0, 0, 0, 0, 0]) {
+        for (place, value) in registers.words.iter().zip([first, second, 0, 0, 0, 0]) {
             place.set(value);
         }
     }

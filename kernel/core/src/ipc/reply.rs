@@ -86,6 +86,7 @@ impl<M: Machine> Kernel<M> {
             return None;
         }
         // Before the caller runs, nothing of its memory is in the server's reach any more.
+        self.cancel_forget(id);
         self.leases_end(id);
         let caller = reply.caller.get();
         if let Some(to) = caller {
@@ -141,6 +142,7 @@ impl<M: Machine> Kernel<M> {
         self.leases_withdraw(reply_id);
         if self.leases_hold(reply_id) {
             self.end_error_set(reply_id, error);
+            self.cancel_note(reply_id, error);
             return;
         }
         self.replies[reply_id].state.set(ReplyState::Cancelled);
@@ -150,6 +152,7 @@ impl<M: Machine> Kernel<M> {
         if let Some(receiver) = receiver {
             self.priority_update(receiver);
         }
+        self.cancel_note(reply_id, error);
     }
 
     /// A call that was received is cancelled: what it lent for copying is taken back, and the server's answer (or its
@@ -158,6 +161,7 @@ impl<M: Machine> Kernel<M> {
         let reply = self.threads[id].reply.get().expect("invariant: a call that was received has a reply");
         self.leases_withdraw(reply);
         self.end_error_set(reply, Error::Cancelled);
+        self.cancel_note(reply, Error::Cancelled);
     }
 
     /// The caller is gone. What is held stays until the server answers or dies.
@@ -172,6 +176,7 @@ impl<M: Machine> Kernel<M> {
         if let Some(receiver) = receiver {
             self.priority_update(receiver);
         }
+        self.cancel_note(reply_id, Error::Closed);
     }
 
     /// The first reason counts.
@@ -188,6 +193,7 @@ impl<M: Machine> Kernel<M> {
         if !matches!(reply.state.get(), ReplyState::Bound | ReplyState::Cancelled) {
             return;
         }
+        self.cancel_forget(id);
         let receiver = self.donor_remove(id);
         for lease in reply.leases.iter().filter_map(|place| place.get()) {
             self.leases[lease].withdrawn.set(true);

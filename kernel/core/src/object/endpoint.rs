@@ -25,6 +25,8 @@ pub struct Endpoint {
     /// The ended session to tell of next in this round of telling (raw id); 0: all were told. A message
     /// delivered begins the next round, so that unacknowledged ends hide neither each other nor the calls.
     pub told: Field<u32>,
+    /// Calls received from it that are not wanted any more, of which nobody was told yet (`Reply::in_cancelled`).
+    pub cancelled: ListHead,
     /// The thread that received from it last: it inherits from the queue of senders (`Thread::serving`).
     pub server: Field<Link<Thread>>,
     /// Whether its last capability is gone.
@@ -99,6 +101,14 @@ pub struct Reply {
     pub receiver: Field<Link<Thread>>,
     /// The process whose end ends it: the last one that received with it, or made it.
     pub owner: Field<Link<Process>>,
+    /// Bound or cancelled: the endpoint that the call was received from, and that one's object id (it may be gone).
+    pub endpoint: Field<Link<Endpoint>>,
+    /// See `endpoint`.
+    pub endpoint_number: Field<u64>,
+    /// Its call is not wanted any more, and nobody was told yet: why (an error number); 0: nothing to tell.
+    pub cancel_reason: Field<u16>,
+    /// Its place in `Endpoint::cancelled`.
+    pub in_cancelled: ListLinks,
     /// Bound: its place in the receiver's tree of donors: key = (255 − caller's priority) << 56 | raw id.
     pub donating: TreeLinks,
     /// Its place in `Process::replies`.

@@ -3,7 +3,7 @@
 
 use super::World;
 use crate::id::Id;
-use crate::list::{InLease, InVia, Queue};
+use crate::list::{Cancelled, InLease, InVia, Queue};
 use crate::object::{Cap, Reply, ReplyState, ThreadState};
 use crate::sched::donation::Donating;
 use crate::tree::{Deadline, Sending, TreeNode};
@@ -142,6 +142,14 @@ impl<const FAULT: u8> World<FAULT> {
 
     fn check_replies(&self) {
         let k = &self.kernel;
+        for id in k.endpoints.iter_used() {
+            for reply in k.replies.list::<Cancelled>(&k.endpoints[id].cancelled).iter() {
+                let r = &k.replies[reply];
+                assert!(matches!(r.state.get(), ReplyState::Bound | ReplyState::Cancelled));
+                assert_ne!(r.cancel_reason.get(), 0);
+                assert!(r.lease_count.get() & 0x80 != 0, "the fast path would forget to take it out");
+            }
+        }
         let mut donors: BTreeMap<u32, Vec<Id<Reply>>> = BTreeMap::new();
         for id in k.threads.iter_used() {
             let all = tree::<_, Donating>(&k.replies, k.threads[id].donors.get());

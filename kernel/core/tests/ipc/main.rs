@@ -2,6 +2,7 @@
 //! sentence, and every order of events in
 //! the life of a call against a model.
 
+mod cancelled;
 mod donation;
 mod interleavings;
 mod kit;

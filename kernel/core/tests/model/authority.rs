@@ -171,6 +171,8 @@ impl<const FAULT: u8> Run<FAULT> {
             Call::EndpointCreate => (Kind::Endpoint, Self::fresh_endpoint(), LOOK | Rights::RECEIVE | Rights::MANAGE),
             _ => {
                 let reply = Reply {
+                    endpoint: None,
+                    reason: None,
                     state: ReplyState::Free,
                     owner: Some(p),
                     caller: None,

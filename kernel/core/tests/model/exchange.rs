@@ -22,6 +22,30 @@ impl Model {
         let reply = self.reply(o);
         reply.state = ReplyState::Free;
         (reply.receiver, reply.caller, reply.end_error) = (None, None, None);
+        self.cancel_forget(o);
+    }
+
+    /// A call that was received is not wanted any more: whoever receives is told once.
+    pub fn cancel_note(&mut self, o: O, reason: Error) {
+        let reply = self.reply(o);
+        if reply.reason.is_some() {
+            return;
+        }
+        let Some(endpoint) = reply.endpoint else { return };
+        if self.endpoint(endpoint).closed {
+            return;
+        }
+        self.reply(o).reason = Some(reason);
+        self.endpoint(endpoint).cancelled.push_back(o);
+        self.events(endpoint);
+    }
+
+    pub fn cancel_forget(&mut self, o: O) {
+        let reply = self.reply(o);
+        reply.reason = None;
+        if let Some(endpoint) = reply.endpoint.take() {
+            self.endpoint(endpoint).cancelled.retain(|x| *x != o);
+        }
     }
 
     /// Bits, or an end of a session, for a receiver, if there are any.
@@ -33,21 +57,28 @@ impl Model {
             let bits = std::mem::take(bits);
             if bits != 0 {
                 self.endpoint(endpoint).told = first;
-                self.event_wake(to, 0, Received::Notification, bits);
+                self.event_wake(to, 0, Received::Notification, [bits, 0]);
                 return true;
             }
+        }
+        if let Some(o) = self.endpoint(endpoint).cancelled.pop_front() {
+            let reason = self.reply(o).reason.expect("it was cancelled for some reason");
+            self.told_of += 1;
+            let words = [self.objects[o].number, u64::from(reason.number())];
+            self.event_wake(to, 0, Received::CallCancelled, words);
+            return true;
         }
         let Some(badge) = told else { return false };
         let e = self.endpoint(endpoint);
         let at = e.ended.iter().position(|b| *b == badge).expect("what is told has ended");
         e.told = e.ended.get(at + 1).copied();
-        self.event_wake(to, badge, Received::SessionEnded, 0);
+        self.event_wake(to, badge, Received::SessionEnded, [0, 0]);
         true
     }
 
-    pub fn event_wake(&mut self, to: P, badge: u64, what: Received, word: u64) {
+    pub fn event_wake(&mut self, to: P, badge: u64, what: Received, [first, second]: [u64; 2]) {
         let values = [Some(badge), Some(0), Some(Extras::received(0, 0, what).0), Some(0)];
-        self.wake(to, Expect { status: Ok(()), values, words: Some([word, 0, 0, 0, 0, 0]), lease: None });
+        self.wake(to, Expect { status: Ok(()), values, words: Some([first, second, 0, 0, 0, 0]), lease: None });
     }
 
     pub fn events(&mut self, endpoint: O) {
@@ -113,6 +144,7 @@ impl Model {
         if let Some(o) = reply {
             let reply = self.reply(o);
             reply.state = ReplyState::Bound;
+            reply.endpoint = Some(endpoint);
             (reply.caller, reply.receiver, reply.lease) = (Some(from), Some(to), message.lease);
             self.processes[from].wait = Wait::Awaiting { reply: o, deadline: message.deadline };
         }
@@ -240,10 +272,11 @@ impl Model {
                 if reply.lease.as_ref().is_some_and(|l| !l.maps.is_empty()) {
                     // It holds frames: the call goes on until its server answers or ends.
                     reply.end_error.get_or_insert(Error::TimedOut);
-                    return;
+                    return self.cancel_note(o, Error::TimedOut);
                 }
                 (reply.state, reply.caller) = (ReplyState::Cancelled, None);
-                self.processes[p].wait = Wait::Ready;
+                self.wake(p, Expect::status(Err(Error::TimedOut)));
+                return self.cancel_note(o, Error::TimedOut);
             }
             // A thread that is woken by an earlier one's end waits no more.
             Wait::Ready | Wait::None => return,

@@ -42,7 +42,7 @@ fn run<const FAULT: u8>(seed: u64, operations: u64) -> Run<FAULT> {
 #[test]
 fn the_core_does_what_the_model_says() {
     let multiply: u64 = std::env::var("MULT").ok().and_then(|m| m.parse().ok()).unwrap_or(1);
-    let (mut total, mut delivered, mut answered) = (0, 0, 0);
+    let (mut total, mut delivered, mut answered, mut told_of) = (0, 0, 0, 0);
     let mut done: std::collections::BTreeMap<&str, [u64; 2]> = Default::default();
     for seed in 1..=SEEDS * multiply {
         println!("seed {seed}");
@@ -50,18 +50,19 @@ fn the_core_does_what_the_model_says() {
         total += run.operations;
         delivered += run.m.delivered;
         answered += run.m.answered;
+        told_of += run.m.told_of;
         for (name, [ok, failed]) in run.done {
             let count = done.entry(name).or_default();
             *count = [count[0] + ok, count[1] + failed];
         }
     }
     println!("{total} operations, no failure: at most 3 in {total} at 95 %");
-    println!("{delivered} messages were handed over, {answered} answers");
+    println!("{delivered} messages were handed over, {answered} answers, {told_of} told of as cancelled");
     for (name, [ok, failed]) in &done {
         println!("{name}: {ok} went through, {failed} were refused");
         assert!(*ok > 0, "{name} never went through");
     }
-    assert!(total >= 100_000 && delivered >= 10_000 && answered >= 5_000);
+    assert!(total >= 100_000 && delivered >= 10_000 && answered >= 5_000 && told_of >= 100);
     assert!(done.len() >= 25, "calls that were made");
 }
 

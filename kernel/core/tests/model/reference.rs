@@ -53,10 +53,16 @@ pub struct Endpoint {
     pub last_badge: u64,
     pub sessions: BTreeMap<u64, O>,
     pub notification: Option<O>,
+    /// Calls that are not wanted any more, of which nobody was told yet.
+    pub cancelled: VecDeque<O>,
 }
 
 #[derive(Debug)]
 pub struct Reply {
+    /// What the call was received from.
+    pub endpoint: Option<O>,
+    /// Why the call is not wanted any more, once that was noted.
+    pub reason: Option<Error>,
     pub state: ReplyState,
     pub owner: Option<P>,
     pub caller: Option<P>,
@@ -172,6 +178,8 @@ pub struct Model {
     /// Messages handed over, and answers.
     pub delivered: u64,
     pub answered: u64,
+    /// Calls of which a server was told that they are not wanted any more.
+    pub told_of: u64,
     dying: Vec<P>,
     closing: Vec<O>,
 }
@@ -282,10 +290,11 @@ impl Model {
                 let r = self.reply(reply);
                 if r.lease.as_ref().is_some_and(|l| !l.maps.is_empty()) {
                     r.end_error = r.end_error.or(Some(Error::Revoked));
-                    return;
+                    return self.cancel_note(reply, Error::Revoked);
                 }
                 (r.state, r.caller, r.end_error) = (ReplyState::Cancelled, None, None);
                 self.wake(p, Expect::status(Err(Error::Revoked)));
+                self.cancel_note(reply, Error::Revoked);
             }
             Wait::Sending(_) | Wait::Receiving { .. } | Wait::Waiting { .. } => {
                 self.stop(p);
@@ -398,8 +407,9 @@ impl Model {
             }
             Wait::Awaiting { reply, .. } => {
                 self.withdraw(reply);
-                let reply = self.reply(reply);
-                (reply.state, reply.caller) = (ReplyState::Cancelled, None);
+                let r = self.reply(reply);
+                (r.state, r.caller) = (ReplyState::Cancelled, None);
+                self.cancel_note(reply, Error::Closed);
             }
             Wait::Receiving { endpoint, reply, .. } => {
                 self.endpoint(endpoint).receivers.retain(|x| *x != p);

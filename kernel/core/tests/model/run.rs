@@ -373,7 +373,9 @@ impl<const FAULT: u8> Run<FAULT> {
             let pid = self.pids[p];
             let base = k.cap_table(pid) as usize;
             let mut found = 0;
-            for index in 1..k.processes[pid].table_pages.get() as usize * 128 {
+            for index in
+                1..k.processes[pid].table_pages.get() as usize * kernel_core::arena::Arena::<object::Cap>::PER_PAGE
+            {
                 let entry = &k.caps[Id::try_new(base + index).expect("an id")];
                 let Some(kind) = entry.kind() else { continue };
                 found += 1;

@@ -38,23 +38,6 @@ pub fn write(reply: Handle, index: u8, offset: usize, data: &[u8]) -> Result<()>
     copy(Call::LeaseWrite, reply, index, offset, data.as_ptr() as u64, data.len())
 }
 
-/// Whether the lease can still be copied from or to: not when its caller was cancelled or died.
-pub fn is_alive(reply: Handle, index: u8) -> bool {
-    let args = [reply.word(), u64::from(index), 0, buffer_address(), 0, 0];
-    // SAFETY: nothing is copied: the length is 0.
-    let (read, _) = unsafe { syscall::raw(Call::LeaseRead, args) };
-    if read == 0 {
-        return true;
-    }
-    // SAFETY: as above. A lease that is only writable refuses the read.
-    let (write, _) = unsafe { syscall::raw(Call::LeaseWrite, args) };
-    write == 0
-}
-
-fn buffer_address() -> u64 {
-    buffer::get(buffer::SELF)
-}
-
 /// The most bytes of a lease the kernel maps at once.
 pub const MAP_LIMIT: usize = 4 << 20;
 
