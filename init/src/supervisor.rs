@@ -285,7 +285,10 @@ impl Supervisor {
         command.variable("READY_BITS", &format!("{bits}"));
         // What a program starts may write to the log too.
         command.grant("log", root(InitHandle::Log), Rights::WRITE | Rights::TRANSFER);
-        command.grant("ready", notification, Rights::SEND);
+        // Its own bits and no others. (What it holds outlives ours, which goes once it was granted.)
+        let ready = calls::derive_range(notification, Rights::SEND | Rights::TRANSFER, bits, 0);
+        let ready = ready.unwrap_or(Handle::NONE);
+        command.grant("ready", ready, Rights::SEND);
         if !service.endpoint.is_none() {
             command.grant("endpoint", service.endpoint, Rights::RECEIVE | Rights::MANAGE);
         }
@@ -299,6 +302,7 @@ impl Supervisor {
         command.priority(u64::from(manifest.priority), u64::from(manifest.priority));
         let path = manifest.program.as_str();
         let started = self.archive.find(path).ok_or(Error::NotFound).and_then(|file| command.spawn(file.data));
+        calls::close(ready);
         match started {
             Ok(process) => {
                 service.life.started(now_ns());

@@ -101,7 +101,17 @@ impl<M: Machine> Kernel<M> {
         let entry = &self.caps[cap];
         let kind = entry.kind().ok_or(Error::BadHandle)?;
         let rights = entry.rights() & mask;
-        Ok((self.cap_insert(to, kind, object, rights, Some(cap))?, rights))
+        let handle = self.cap_insert(to, kind, object, rights, Some(cap))?;
+        self.cap_badge_set(to, handle, entry.badge());
+        Ok((handle, rights))
+    }
+
+    /// Gives an entry that was just put in its badge.
+    pub(crate) fn cap_badge_set(&self, process: Id<Process>, handle: Handle, badge: u64) {
+        if badge != 0 {
+            let cap = self.cap_at(process, u32::from(handle.index())).expect("invariant: it was put in a moment ago");
+            self.caps[cap].data.set(badge);
+        }
     }
 
     /// Passes a capability on: a child of it in another table. Errors: `BadHandle`, `NoRight` (`TRANSFER` is asked),

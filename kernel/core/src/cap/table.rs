@@ -39,6 +39,14 @@ impl Cap {
     pub(crate) fn disarm(&self) {
         self.word.update(|word| word & HANDLE_AND_KIND);
     }
+    /// Its badge: of a notification, the bits that it may set; 0: all of them.
+    pub fn badge(&self) -> u64 {
+        if self.kind() == Some(Kind::Notification) {
+            self.data.get()
+        } else {
+            0
+        }
+    }
     /// What it allows.
     pub fn rights(&self) -> Rights {
         Rights::from_bits_truncate((self.word.get() >> RIGHTS_SHIFT) as u16)
@@ -184,7 +192,7 @@ impl<M: Machine> Kernel<M> {
         entry.flags.set(0);
         entry.first_child.set(0);
         entry.cursor.set(0);
-        entry.messages.set(0);
+        entry.data.set(0);
         entry.origin.set(self.cap_origin(process, parent));
         self.cap_link(cap, parent);
         self.cap_retain(kind, object);

@@ -94,7 +94,7 @@ impl<M: Machine> Kernel<M> {
     fn message_count(&self, cx: &Context, caller: &Thread) {
         if let Some(cap) = cx.subject.cap {
             caller.via.set(cap.raw());
-            self.caps[cap].messages.update(|n| n.wrapping_add(1));
+            self.caps[cap].data.update(|n| n.wrapping_add(1));
         }
     }
 

@@ -26,8 +26,8 @@ pub struct Cap {
     pub prev_sibling: Field<u32>,
     /// Bit 0: this entry is being revoked (no derive, no transfer).
     pub flags: Field<u32>,
-    /// Sessions: messages sent through it.
-    pub messages: Field<u64>,
+    /// Sessions: messages sent through it. Notifications: the bits that it may set, 0 for all of them.
+    pub data: Field<u64>,
     /// What stems from it beside other entries and ends with a revocation. Memory, DeviceMemory: mappings
     /// (`Mapping::in_via`). Sessions: calls in flight whose entry was closed (`Thread::in_via`).
     pub uses: ListHead,

@@ -3,14 +3,15 @@
 use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
-use crate::object::{Cap, DeviceMemory, IoPorts, Session};
-use crate::syscall::{Answer, Context};
+use crate::object::{Cap, DeviceMemory, IoPorts, Notification, Session};
+use crate::syscall::{Answer, Context, Subject};
 use abi::{Error, Handle, Kind, Result, Rights};
 
 impl<M: Machine> Kernel<M> {
-    /// `derive`. Rights that the entry does not have are dropped. Errors: `BadHandle`, `NoRight` (`DERIVE` is asked),
-    /// `BadArgument` (unknown rights, a range that is not inside), `NotSupported` (a range of what has none), `Retry`,
-    /// `TableFull`, `OutOfQuota`, `OutOfMemory`.
+    /// `derive`. Rights that the entry does not have are dropped. A notification can be given a badge: the bits that the child may
+    /// set. Errors: `BadHandle`, `NoRight` (`DERIVE` is asked), `BadArgument` (unknown rights, a range that is not inside, bits
+    /// that the entry may not set), `NotSupported` (a range or a badge of what has none), `Retry`, `TableFull`, `OutOfQuota`,
+    /// `OutOfMemory`.
     pub fn derive(&self, cx: &Context) -> Result<Answer> {
         let handle = Handle::from_word(cx.arg(0)).ok_or(Error::BadHandle)?;
         let (cap, kind) = self.lookup_any(cx.process, handle)?;
@@ -22,8 +23,13 @@ impl<M: Machine> Kernel<M> {
         let (start, length) = (cx.arg(2), cx.arg(3));
         self.cap_room(cx.process, 1)?;
         let object = entry.object.get();
+        let badge = if kind == Kind::Notification && length == 0 { start } else { 0 };
+        if badge & !badge_mask(entry.badge()) != 0 {
+            return Err(Error::BadArgument);
+        }
         let object = match (start, length) {
             (0, 0) => object,
+            _ if badge != 0 => object,
             _ => self.derive_range(self.own_quota(cx)?, kind, object, start, length)?,
         };
         let (child, _) = match self.cap_derive(cap, object, rights, cx.process) {
@@ -37,7 +43,26 @@ impl<M: Machine> Kernel<M> {
                 return Err(error);
             }
         };
+        self.cap_badge_set(cx.process, child, badge);
         Ok(Answer::one(child.word()))
+    }
+
+    /// The notification that an argument names, to set these bits in it. Errors: those of a look-up (`SEND` is asked), and
+    /// `NoRight` (its badge does not have these bits).
+    pub(crate) fn resolve_bits(&self, cx: &Context, word: u64, bits: u64) -> Result<Id<Notification>> {
+        let subject = self.resolve(cx, word, Kind::Notification, Rights::SEND)?;
+        self.check_bits(subject, bits)?;
+        Ok(subject.id())
+    }
+
+    /// Whether a capability may set these bits of its notification. Errors: `NoRight`.
+    #[inline(always)]
+    pub(crate) fn check_bits(&self, subject: Subject, bits: u64) -> Result<()> {
+        let badge = subject.cap.map_or(0, |cap| self.caps[cap].data.get());
+        if bits & !badge_mask(badge) != 0 {
+            return Err(Error::NoRight);
+        }
+        Ok(())
     }
 
     /// `close`. Its children, mappings, names and calls under way go to its parent. Errors: `BadHandle`, `Retry` (it is
@@ -75,18 +100,20 @@ impl<M: Machine> Kernel<M> {
     /// `inspect`. Errors: `BadHandle`.
     pub fn inspect(&self, cx: &Context) -> Result<Answer> {
         let handle = Handle::from_word(cx.arg(0)).ok_or(Error::BadHandle)?;
-        let (kind, raw, rights) = if handle.is_pseudo() {
+        let (kind, raw, rights, badge) = if handle.is_pseudo() {
             let found = Kind::ALL.iter().find_map(|kind| {
                 let subject = self.resolve(cx, handle.word(), *kind, Rights::empty()).ok()?;
-                Some((*kind, subject.raw, subject.rights))
+                Some((*kind, subject.raw, subject.rights, 0))
             });
             found.ok_or(Error::BadHandle)?
         } else {
             let (cap, kind) = self.lookup_any(cx.process, handle)?;
-            (kind, self.caps[cap].object.get(), self.caps[cap].rights())
+            let entry = &self.caps[cap];
+            (kind, entry.object.get(), entry.rights(), entry.badge())
         };
         let kind_rights = kind as u64 | u64::from(rights.bits()) << 8;
-        Ok(Answer::Values([kind_rights, self.badge_or_range(kind, raw), self.object_id(kind, raw), 0]))
+        let badge = self.badge_or_range(kind, raw) | badge;
+        Ok(Answer::Values([kind_rights, badge, self.object_id(kind, raw), 0]))
     }
 
     /// What an inspector is told beside kind and rights: a session's badge, or a range as first | count << 32 (ports, or
@@ -124,17 +151,26 @@ impl<M: Machine> Kernel<M> {
         [
             entry.handle().word(),
             kind as u64 | u64::from(entry.rights().bits()) << 8,
-            self.badge_or_range(kind, raw),
+            self.badge_or_range(kind, raw) | entry.badge(),
             self.object_id(kind, raw),
             parent.filter(|_| same).map_or(0, |p| self.caps[p].handle().word()),
             holder.map_or(0, |h| self.processes[h].header.object_id.get()),
-            entry.messages.get(),
+            if kind == Kind::Session { entry.data.get() } else { 0 },
             u64::from(entry.origin.get()),
             match Id::<Session>::try_new(raw as usize) {
                 Some(session) if kind == Kind::Session => u64::from(self.sessions[session].object_type.get()),
                 _ => 0,
             },
         ]
+    }
+}
+
+/// The bits that a badge allows to be set.
+fn badge_mask(badge: u64) -> u64 {
+    if badge == 0 {
+        u64::MAX
+    } else {
+        badge
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Answer, Context};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::mm::fault::Access;
-use crate::object::{Interrupt, IoPorts, Notification};
+use crate::object::{Interrupt, IoPorts};
 use abi::memory::PAGE_SIZE;
 use abi::{Error, Handle, Kind, Result, Rights};
 
@@ -45,7 +45,7 @@ impl<M: Machine> Kernel<M> {
             self.interrupt_unbind(id);
             return Ok(Answer::DONE);
         }
-        let to = self.resolve(cx, cx.arg(1), Kind::Notification, Rights::SEND)?.id::<Notification>();
+        let to = self.resolve_bits(cx, cx.arg(1), cx.arg(2))?;
         if cx.arg(2) == 0 {
             return Err(Error::BadArgument);
         }

@@ -23,8 +23,9 @@ impl<M: Machine> Kernel<M> {
         Ok(Answer::DONE)
     }
 
-    /// Sets bits. No errors but those of the look-up.
+    /// Sets bits. Errors: `NoRight` (its badge does not have these bits, too).
     pub fn notify(&self, cx: &Context) -> Result<Answer> {
+        self.check_bits(cx.subject, cx.arg(1))?;
         self.notification_signal(cx.id::<Notification>(), cx.arg(1));
         Ok(Answer::DONE)
     }
@@ -35,8 +36,10 @@ impl<M: Machine> Kernel<M> {
         Ok(bits.map_or(Answer::Written, Answer::one))
     }
 
-    /// Sets bits at a time; a time that has passed does so at once, 0 disarms. No errors but those of the look-up.
+    /// Sets bits at a time; a time that has passed does so at once, 0 disarms. Errors: `NoRight` (its badge does not have
+    /// these bits, too).
     pub fn timer_set(&self, cx: &Context) -> Result<Answer> {
+        self.check_bits(cx.subject, cx.arg(1))?;
         self.notification_timer(cx.id::<Notification>(), cx.arg(1), cx.arg(2));
         Ok(Answer::DONE)
     }

@@ -4,7 +4,7 @@ use crate::cap::namespace::words;
 use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
-use crate::object::{Namespace, Notification, Process, ProcessState, Quota};
+use crate::object::{Namespace, Process, ProcessState, Quota};
 use crate::syscall::cap::MAKER;
 use crate::syscall::{Answer, Context};
 use abi::start::PROCESS_INFO_WORDS;
@@ -72,7 +72,7 @@ impl<M: Machine> Kernel<M> {
     /// `process_watch`. Told when all that the process had is given back. Errors: `BadHandle`, `WrongKind`, `NoRight`
     /// (notification: `SEND` is asked), `BadArgument` (no bits), `OutOfQuota`, `OutOfMemory`.
     pub fn process_watch(&self, cx: &Context) -> Result<Answer> {
-        let to = self.resolve(cx, cx.arg(1), Kind::Notification, Rights::SEND)?.id::<Notification>();
+        let to = self.resolve_bits(cx, cx.arg(1), cx.arg(2))?;
         if cx.arg(2) == 0 {
             return Err(Error::BadArgument);
         }

@@ -3,11 +3,10 @@
 use crate::kernel::Kernel;
 use crate::log::LINE;
 use crate::machine::{Machine, Stop};
-use crate::object::Notification;
 use crate::syscall::{Answer, Context};
 use abi::boot::Counter;
 use abi::fault::REPORT_WORDS;
-use abi::{Error, Kind, Result, Rights};
+use abi::{Error, Result};
 
 /// Bytes of log copied by one call.
 const CHUNK: usize = 1024;
@@ -82,7 +81,7 @@ impl<M: Machine> Kernel<M> {
     /// `system_watch`. Another watch replaces the one before. Errors: `BadHandle`, `WrongKind`, `NoRight`, `BadArgument`
     /// (no bits).
     pub fn system_watch(&self, cx: &Context) -> Result<Answer> {
-        let to = self.resolve(cx, cx.arg(1), Kind::Notification, Rights::SEND)?.id::<Notification>();
+        let to = self.resolve_bits(cx, cx.arg(1), cx.arg(2))?;
         if cx.arg(2) == 0 {
             return Err(Error::BadArgument);
         }
