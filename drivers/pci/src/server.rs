@@ -45,6 +45,11 @@ struct Claim {
     interrupts: Vec<Handle>,
 }
 
+/// By which the kernel knows a device's view of memory, so that it is found again after a restart of ours.
+fn tag(index: usize) -> u64 {
+    (index as u64).saturating_add(1)
+}
+
 /// The server.
 pub struct Pci<S: ConfigSpace> {
     space: S,
@@ -174,7 +179,12 @@ impl<S: ConfigSpace> Pci<S> {
         let claim = self.claims.entry(index).or_default();
         let domain = match claim.domain {
             Some(domain) => domain,
-            None => *claim.domain.insert(calls::domain_create(root, Handle::SELF_QUOTA)?),
+            None => {
+                // One that still holds the frames of a driver before, of a device that can't be reset, is used again.
+                let made = calls::domain_create(root, Handle::SELF_QUOTA, tag(index));
+                let domain = if made == Err(Error::Exists) { calls::domain_open(root, tag(index)) } else { made };
+                *claim.domain.insert(domain?)
+            }
         };
         function.set_mastering(&self.space, true);
         let rights = Rights::WRITE | Rights::INSPECT;
@@ -203,6 +213,13 @@ impl<S: ConfigSpace> Pci<S> {
             scheme::time::sleep_ns(scheme::time::MILLISECOND);
         }
         None
+    }
+
+    /// Finds the view of memory that a device was given before a restart of ours, if there is one.
+    fn take_up(&mut self, index: usize) {
+        if let Ok(domain) = calls::domain_open(self.roots.dma, tag(index)) {
+            self.claims.insert(index, Claim { domain: Some(domain), interrupts: Vec::new() });
+        }
     }
 
     /// Stops a device whose claim ended, then lets go of what its driver had pinned. A device that can't be reset may
@@ -245,6 +262,9 @@ impl<S: ConfigSpace> Scheme for Pci<S> {
                 if self.claims.contains_key(&index) {
                     return Err(Stop::Later);
                 }
+                // A view of memory from before a restart of ours, whose driver ended meanwhile, is let go of with it.
+                self.take_up(index);
+                self.release(index);
                 self.reset_virtio(&function);
                 function.stop(&self.space);
                 self.claims.insert(index, Claim::default());
@@ -259,7 +279,8 @@ impl<S: ConfigSpace> Scheme for Pci<S> {
             // After our own restart the driver goes on: the device is taken up as it is.
             Node::Claimed(index) => {
                 self.function(index)?;
-                self.claims.insert(index, Claim::default());
+                self.take_up(index);
+                self.claims.entry(index).or_default();
                 Ok(Opened::new(old))
             }
             Node::Device(index) => self.function(index).map(|_| Opened::new(old)).map_err(Stop::Error),

@@ -185,12 +185,14 @@ macro_rules! for_each_call {
             "Reads one byte after another from a port into memory; at most a page.";
         0x6e PortWriteBytes port_write_bytes [IoPorts WRITE] shared short (ports, port, address, length) -> ()
             "Writes one byte after another to a port; at most a page.";
-        0x70 DomainCreate domain_create [DmaDomain MANAGE] shared short (root, quota) -> (domain)
-            "Makes a device's view of memory, held until it is released.";
+        0x70 DomainCreate domain_create [DmaDomain MANAGE] shared short (root, quota, tag) -> (domain)
+            "Makes a device's view of memory, held until it is released; by its tag (0: none) the root's holder finds it again.";
         0x71 DomainPin domain_pin [DmaDomain WRITE] shared short (domain, memory, offset, length) -> (pin, ranges)
             "Pins part of a memory object (READ and WRITE asked); the device ranges stand in the IPC buffer.";
         0x72 DomainRelease domain_release [DmaDomain MANAGE] exclusive short (domain) -> ()
             "The device is stopped: frees the frames that a dead driver's pins hold.";
+        0x73 DomainOpen domain_open [DmaDomain MANAGE] shared short (root, tag) -> (domain)
+            "A capability to the view of memory with this tag: for a bus manager that was restarted.";
 
         // The system.
         0x78 LogWrite log_write [Log WRITE] shared short (log, address, length) -> ()

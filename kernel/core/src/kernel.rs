@@ -68,6 +68,8 @@ macro_rules! kernel {
             pub root_quota: Field<Link<Quota>>,
             /// Root of the tree of all processes (`Process::all`), keyed by object id.
             pub all_processes: Field<u32>,
+            /// Root of the tree of devices' views of memory that have a tag (`DmaDomain::by_tag`).
+            pub domains_by_tag: Field<u32>,
             /// Pages that an account pays for a process, beside the memory it uses.
             pub process_price: Field<u64>,
             /// What init may ask about how the system was started: `abi::boot::BootWord` words.
@@ -98,6 +100,7 @@ macro_rules! kernel {
                     log,
                     root_quota: Field::new(None),
                     all_processes: Field::new(0),
+                    domains_by_tag: Field::new(0),
                     boot_words: core::array::from_fn(|_| Field::new(0)),
                     process_price: Field::new(process_price::<M>(frames.total() as usize)),
                     $($field,)+

@@ -7,7 +7,7 @@
 use crate::arena::{Arena, ArenaItem};
 use crate::field::Field;
 use crate::id::Id;
-use crate::object::{Interest, Mapping, Notification, Process, Session, Thread, TreeLinks};
+use crate::object::{DmaDomain, Interest, Mapping, Notification, Process, Session, Thread, TreeLinks};
 use core::marker::PhantomData;
 
 /// An object that can be in a tree of the sort that `Which` names.
@@ -40,6 +40,8 @@ tree_nodes! {
     Timer: Notification.timer;
     /// The mappings of an address space, by first address.
     InSpace: Mapping.in_space;
+    /// Devices' views of memory, by tag.
+    ByTag: DmaDomain.by_tag;
     /// The interests of an event queue, by key.
     InQueue: Interest.in_queue;
 }

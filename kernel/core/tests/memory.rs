@@ -335,6 +335,20 @@ fn a_dead_driver_keeps_the_caller_waiting_until_its_device_is_stopped() {
     let root = p.w.kernel.cap_insert(p.keeper, Kind::DmaDomain, root.raw(), Rights::all(), None).unwrap().word();
     let [domain, ..] = p.w.ok(p.k, Call::DomainCreate, &[root, p.k_quota]);
     assert_eq!(p.w.err(p.k, Call::DomainCreate, &[domain, p.k_quota]), Error::BadArgument);
+    // A bus manager that was restarted finds the views of memory again by their tags.
+    let [tagged, ..] = p.w.ok(p.k, Call::DomainCreate, &[root, p.k_quota, 7]);
+    assert_eq!(p.w.err(p.k, Call::DomainCreate, &[root, p.k_quota, 7]), Error::Exists);
+    let [again, ..] = p.w.ok(p.k, Call::DomainOpen, &[root, 7]);
+    let number = |p: &mut Pair, handle| p.w.ok(p.k, Call::Inspect, &[handle])[2];
+    assert_eq!(number(&mut p, again), number(&mut p, tagged));
+    for tag in [0, 8] {
+        assert_eq!(p.w.err(p.k, Call::DomainOpen, &[root, tag]), Error::NotFound);
+    }
+    assert_eq!(p.w.err(p.k, Call::DomainOpen, &[domain, 7]), Error::BadArgument);
+    for handle in [again, tagged] {
+        p.w.ok(p.k, Call::Close, &[handle]);
+    }
+    assert_eq!(p.w.err(p.k, Call::DomainOpen, &[root, 7]), Error::NotFound, "nobody had it any more");
     let mine = Rights::TRANSFER | Rights::WRITE;
     let (driver, ..) = p.w.kernel.cap_transfer(p.keeper, Handle::from_word(domain).unwrap(), mine, p.server).unwrap();
     assert_eq!(p.w.err(p.s, Call::DomainRelease, &[driver.word()]), Error::NoRight);

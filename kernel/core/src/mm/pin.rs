@@ -12,6 +12,7 @@ use crate::machine::{FrameWords, Machine};
 use crate::mm::fault::Access;
 use crate::mm::lease::needed;
 use crate::object::{DmaDomain, Header, Lease, Memory, Object, Pin, Quota};
+use crate::tree::ByTag;
 use abi::memory::{Protection, PAGE_SIZE};
 use abi::message::{buffer, LeaseAccess, RANGES};
 use abi::{Error, Kind, Result};
@@ -29,6 +30,9 @@ impl Object for DmaDomain {
     }
     fn end<M: Machine>(kernel: &Kernel<M>, id: Id<DmaDomain>) {
         // Pins hold references to it: there are none left.
+        if kernel.domains[id].by_tag.key.get() != 0 {
+            kernel.domains.tree::<ByTag>(&kernel.domains_by_tag).remove(id);
+        }
         kernel.free_object(id);
     }
 }
@@ -324,5 +328,17 @@ impl<M: Machine> Kernel<M> {
         let id = self.allocate_object::<DmaDomain>(quota)?;
         self.domains[id].is_root.set(u32::from(is_root));
         Ok(id)
+    }
+
+    /// The device's view of memory that has a tag. Errors: `NotFound`.
+    pub(crate) fn domain_tagged(&self, tag: u64) -> Result<Id<DmaDomain>> {
+        self.domains.tree::<ByTag>(&self.domains_by_tag).find(tag).filter(|_| tag != 0).ok_or(Error::NotFound)
+    }
+
+    /// Gives a fresh one a tag that none has; 0 is none.
+    pub(crate) fn domain_tag(&self, id: Id<DmaDomain>, tag: u64) {
+        if tag != 0 {
+            self.domains.tree::<ByTag>(&self.domains_by_tag).insert(id, tag);
+        }
     }
 }

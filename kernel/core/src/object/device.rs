@@ -1,6 +1,6 @@
 //! Devices: what drivers and the bus manager hold.
 
-use super::{Header, Lease, ListHead, ListLinks, Memory, Notification};
+use super::{Header, Lease, ListHead, ListLinks, Memory, Notification, TreeLinks};
 use crate::field::Field;
 use crate::fields;
 use crate::id::Link;
@@ -17,6 +17,8 @@ pub struct DmaDomain {
     pub quarantined: Field<u32>,
     /// 1 for the root, from which others are made.
     pub is_root: Field<u32>,
+    /// Its place in the tree of domains with a tag, which is the key.
+    pub by_tag: TreeLinks,
 }
 
 /// Memory held in place for a device. References: its capability. When its holder dies it stays, in quarantine.

@@ -6,18 +6,36 @@ use crate::machine::Machine;
 use crate::object::{DmaDomain, Memory, Quota};
 use abi::{Error, Kind, Result, Rights};
 
+/// The rights of whoever makes a view of memory, or finds one again.
+const DOMAIN: Rights =
+    Rights::TRANSFER.union(Rights::DERIVE).union(Rights::INSPECT).union(Rights::WRITE).union(Rights::MANAGE);
+
 impl<M: Machine> Kernel<M> {
     /// Makes a device's view of memory. Errors: `BadArgument` (not the root); `BadHandle`, `WrongKind`, `NoRight` (the account;
-    /// `MANAGE` is asked); `TableFull`; `OutOfQuota`; `OutOfMemory`.
+    /// `MANAGE` is asked); `Exists` (one has this tag); `TableFull`; `OutOfQuota`; `OutOfMemory`.
     pub fn domain_create(&self, cx: &Context) -> Result<Answer> {
         if self.domains[cx.id::<DmaDomain>()].is_root.get() == 0 {
             return Err(Error::BadArgument);
         }
         let quota = self.resolve(cx, cx.arg(1), Kind::Quota, Rights::MANAGE)?.id::<Quota>();
+        let tag = cx.arg(2);
+        if self.domain_tagged(tag).is_ok() {
+            return Err(Error::Exists);
+        }
         self.cap_room(cx.process, 1)?;
         let id = self.domain_new(quota, false)?;
-        let rights = Rights::TRANSFER | Rights::DERIVE | Rights::INSPECT | Rights::WRITE | Rights::MANAGE;
-        let handle = self.cap_insert(cx.process, Kind::DmaDomain, id.raw(), rights, cx.subject.cap)?;
+        self.domain_tag(id, tag);
+        let handle = self.cap_insert(cx.process, Kind::DmaDomain, id.raw(), DOMAIN, cx.subject.cap)?;
+        Ok(Answer::one(handle.word()))
+    }
+
+    /// `domain_open`. Errors: `BadArgument` (not the root), `NotFound`, `Retry`, `TableFull`, `OutOfQuota`, `OutOfMemory`.
+    pub fn domain_open(&self, cx: &Context) -> Result<Answer> {
+        if self.domains[cx.id::<DmaDomain>()].is_root.get() == 0 {
+            return Err(Error::BadArgument);
+        }
+        let id = self.domain_tagged(cx.arg(1))?;
+        let handle = self.cap_insert_below(cx.process, Kind::DmaDomain, id.raw(), DOMAIN, cx.subject.cap)?;
         Ok(Answer::one(handle.word()))
     }
 

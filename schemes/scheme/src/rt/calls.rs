@@ -84,8 +84,10 @@ plain! {
     interrupt_bind(interrupt: Handle, notification: Handle, bits: u64) -> ();
     /// Lets a line interrupt again.
     interrupt_acknowledge(interrupt: Handle) -> ();
-    /// Makes a device's view of memory.
-    domain_create(root: Handle, quota: Handle) -> Handle;
+    /// Makes a device's view of memory, with a tag to find it by (0: none).
+    domain_create(root: Handle, quota: Handle, tag: u64) -> Handle;
+    /// A capability to the view of memory with this tag.
+    domain_open(root: Handle, tag: u64) -> Handle;
     /// Frees the frames that a dead driver's pins hold: the device is stopped.
     domain_release(domain: Handle) -> ();
     /// Sets bits in a notification at each fault report.
