@@ -39,6 +39,7 @@ pub fn units() -> Vec<Unit> {
             kill_in_between(session, round)
         });
     }
+    plan = plan.case("a bus manager that died too lets go of what a dead driver had pinned", bus_manager);
     let mut plan = plan
         .after("the host finds every copy whole", copies)
         .after("fsck.fat has nothing to say", |folder| clean(&Volume::image(folder)));
@@ -96,6 +97,20 @@ fn kill_in_between(session: &mut Session<'_>, round: u32) -> Verdict {
     }
     let counted = restarts(session)? - before;
     check(counted == KILLS, || format!("services counted {counted} restarts for {KILLS} kills"))
+}
+
+/// The bus manager is ended, then the driver: the new bus manager knows the device's view of memory by its tag.
+fn bus_manager(session: &mut Session<'_>) -> Verdict {
+    let entries = VOLUME.entries();
+    let large: Vec<_> = entries.iter().filter(|entry| entry.path == LARGE).cloned().collect();
+    let want = sums(&session.folder.join("tree"), &large)?.remove(0);
+    let path = format!("/disk/1/0/{LARGE}");
+    let said = session
+        .shell(&format!("sh -c 'sha256sum \"{path}\"' & sleep 0.2; kill pci; sleep 0.2; {KILL}; wait; echo; dmesg"))?;
+    check(said.contains(&format!("{want}  {path}")), || format!("{path} has another sum:\n{said}"))?;
+    let log = said.rsplit("asked to end pci").next().unwrap_or_default();
+    let released = log.lines().any(|line| line.contains(" stopped and reset"));
+    check(released && !log.contains("had pinned stays"), || format!("the frames were not let go of:\n{said}"))
 }
 
 fn copies(folder: &Path) -> Verdict {
