@@ -89,7 +89,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Passes a capability on: a child of it in another table. Errors: `BadHandle`, `NoRight` (`TRANSFER` is asked),
-    /// `Retry`, and those of [`Kernel::cap_room`].
+    /// `Denied` (the policy), `Retry`, and those of [`Kernel::cap_room`].
     pub fn cap_transfer(
         &self,
         from: Id<Process>,
@@ -102,7 +102,11 @@ impl<M: Machine> Kernel<M> {
         if !entry.rights().contains(Rights::TRANSFER) {
             return Err(Error::NoRight);
         }
-        let (handle, rights) = self.cap_derive(cap, entry.object.get(), mask, to)?;
+        let (handle, rights) = if self.is_typed_hand_over(from, cap, to) {
+            self.cap_transfer_typed(from, cap, mask, to)?
+        } else {
+            self.cap_derive(cap, entry.object.get(), mask, to)?
+        };
         Ok((handle, kind, rights))
     }
 

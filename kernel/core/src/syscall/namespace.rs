@@ -42,11 +42,13 @@ impl<M: Machine> Kernel<M> {
         Ok(Answer::one(length as u64))
     }
 
-    /// `namespace_session`. Errors: `NameTooLong`, `InvalidName`, `BadAddress`, `NotFound`, `TableFull`, `OutOfQuota`,
-    /// `OutOfMemory`.
+    /// `namespace_session`. Errors: `NameTooLong`, `InvalidName`, `BadAddress`, `NotFound`, `Denied` (the policy),
+    /// `TableFull`, `OutOfQuota`, `OutOfMemory`.
     pub fn namespace_session(&self, cx: &Context) -> Result<Answer> {
         let name = self.scheme_name_argument(cx, cx.arg(1), cx.arg(2))?;
         let (session, rights) = self.name_lookup(cx.id::<Namespace>(), name)?;
+        self.cap_room(cx.process, 1)?;
+        let rights = self.name_decide(cx.process, session, rights, name)?;
         let handle = self.cap_insert(cx.process, Kind::Session, session.raw(), rights, None)?;
         Ok(Answer::one(handle.word()))
     }
