@@ -10,6 +10,7 @@
 //! - [`message`]: call, receive, reply
 //! - [`lease`]: copying, mapping and pinning what callers lent
 //! - [`memory`]: mapping Memory objects
+//! - [`security`]: labels, policy, audit record
 //! - [`start`]: entry, start block, panics
 //! - [`heap`]: the global allocator
 //! - [`thread`]: more threads
@@ -22,6 +23,7 @@ pub mod heap;
 pub mod lease;
 pub mod memory;
 pub mod message;
+pub mod security;
 pub mod start;
 pub mod syscall;
 pub mod thread;
