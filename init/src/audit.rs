@@ -106,6 +106,8 @@ pub fn read(
 ) -> Result<(u64, String)> {
     match command {
         services::AUDIT => all(policy, position, room, reader),
+        // Past the end there is nothing but the end.
+        services::AUDIT_END => Ok((reader(RING_ALL, u64::MAX)?.1, String::new())),
         services::AUDIT_DENIALS => denials(policy, position, room, reader),
         _ => Err(Error::NotSupported),
     }
@@ -169,7 +171,7 @@ mod tests {
     use crate::policy::Policy;
     use abi::security::{Kind, Record, Verdict};
     use abi::{Error, Rights};
-    use scheme::services::{AuditLine, AUDIT, AUDIT_DENIALS};
+    use scheme::services::{AuditLine, AUDIT, AUDIT_DENIALS, AUDIT_END};
 
     fn policy() -> Policy {
         Policy::compile([("x", "subjects = [\"shell\"]\ntypes = [\"file\"]")]).unwrap()
@@ -231,9 +233,9 @@ mod tests {
     fn reading_goes_on_where_it_was_and_counts_what_is_lost() {
         let mut ring = |ring: u64, position: u64| {
             assert_eq!(ring, 0);
-            let first = position.max(10);
+            let first = position.clamp(10, 30);
             let records: Vec<Record> = (first..30).take(16).map(denied).collect();
-            Ok((records.clone(), first + records.len() as u64, first - position))
+            Ok((records.clone(), first + records.len() as u64, first.saturating_sub(position)))
         };
         let (mut position, mut lines) = (0, Vec::new());
         loop {
@@ -249,6 +251,7 @@ mod tests {
         assert_eq!(lines.len(), 21);
         assert!(lines[0].starts_with("lost 10 "), "{}", lines[0]);
         assert!(lines.iter().all(|line| AuditLine::parse(line).is_some()));
+        assert_eq!(read(&policy(), AUDIT_END, 0, 0, &mut ring), Ok((30, String::new())));
         assert_eq!(read(&policy(), AUDIT, 0, 10, &mut ring), Err(Error::BadArgument));
         assert_eq!(read(&policy(), 99, 0, 10, &mut ring), Err(Error::NotSupported));
     }

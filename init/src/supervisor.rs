@@ -226,7 +226,7 @@ impl Supervisor {
         subjects.chain(types).collect()
     }
 
-    /// What `services::AUDIT` and `services::AUDIT_DENIALS` answer: the next position, and lines. Errors: `NotSupported`,
+    /// What the commands `services::AUDIT…` answer: the next position, and lines. Errors: `NotSupported`,
     /// `BadArgument`.
     pub fn audit(&self, command: u64, position: u64, room: usize) -> Result<(u64, String)> {
         crate::audit::read(&self.policy, command, position, room, &mut |ring, position| {

@@ -35,6 +35,8 @@ pub const LABELS: u64 = 8;
 pub const AUDIT: u64 = 1;
 /// As [`AUDIT`]: the denials alone, which are kept longer, each label's for itself.
 pub const AUDIT_DENIALS: u64 = 2;
+/// Value: the position after the last record that there is. Reading is recorded too: who reads no further comes to an end.
+pub const AUDIT_END: u64 = 3;
 
 /// A line of the record: words with single blanks between them, `-` where there is nothing. Bytes that programs chose are
 /// escaped, so that a word is a word and a line a line.

@@ -6,7 +6,7 @@ use crate::system::{reason, System};
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use scheme::services::{AuditLine, AUDIT, AUDIT_DENIALS, LABELS};
+use scheme::services::{AuditLine, AUDIT, AUDIT_DENIALS, AUDIT_END, LABELS};
 use scheme::Result;
 
 /// Room for lines asked for at once.
@@ -18,12 +18,13 @@ const MOST: usize = 100_000;
 fn lines(system: &mut dyn System, command: u64, count: usize) -> Result<VecDeque<String>> {
     let mut kept = VecDeque::new();
     let mut position = 0;
-    loop {
+    // Our own reading is recorded too: what comes after this is not shown.
+    let (end, _) = system.control("audit:", AUDIT_END, 0, &[], 0)?;
+    while position < end {
         let (next, text) = system.control("audit:", command, position, &[], ROOM)?;
         let text = String::from_utf8_lossy(&text);
-        // What is recorded while we read is shown; our own reading is not recorded.
         if text.is_empty() {
-            return Ok(kept);
+            break;
         }
         for line in text.lines() {
             if kept.len() >= count {
@@ -33,6 +34,7 @@ fn lines(system: &mut dyn System, command: u64, count: usize) -> Result<VecDeque
         }
         position = next;
     }
+    Ok(kept)
 }
 
 /// `audit`.

@@ -236,6 +236,9 @@ impl System for World {
     }
     fn control(&mut self, path: &str, command: u64, at: u64, input: &[u8], _: usize) -> Result<(u64, Vec<u8>)> {
         if path == "audit:" {
+            if command == scheme::services::AUDIT_END {
+                return Ok((3, Vec::new()));
+            }
             let lines = match command {
                 scheme::services::AUDIT => &AUDIT[..],
                 _ => &AUDIT[2..],
