@@ -59,12 +59,6 @@ impl Part {
         self
     }
 
-    /// Gives it a variable.
-    pub fn with_variable(mut self, name: &str, value: &str) -> Part {
-        self.command.variable(name, value);
-        self
-    }
-
     /// Charges it to an account of its own.
     pub fn of_pages(mut self, pages: u64) -> Part {
         self.command.account(Account::Split { parent: Handle::SELF_QUOTA, pages });

@@ -42,7 +42,7 @@ fn starts(session: &mut Session<'_>) -> Verdict {
 fn denial(session: &mut Session<'_>) -> Verdict {
     session.expect(&["app-test", DENIED])?;
     let lines = audit(session, &["-d"])?;
-    let want = ["denied", "open", "app-test", "guest", "file", "s>-", "file:a/b"];
+    let want = ["denied", "open", "app-test", "guest", "file", "s>-", "file:/a/b"];
     let found = lines.iter().any(|line| want.iter().all(|word| line.iter().any(|w| w == word)));
     check(found, || format!("{lines:?}"))?;
     let last = audit(session, &["-d", "-n", "2"])?;
