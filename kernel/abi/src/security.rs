@@ -172,7 +172,8 @@ pub const RECORD_LENGTH: usize = RECORD_WORDS * 8;
 pub const PATH: usize = 64;
 /// Bytes of a name of a process, a scheme, a service.
 pub const NAME: usize = 32;
-/// The ring of all records, in `audit_read`.
+/// The ring of all records, in `audit_read`. A position counts the records that a ring has ever had: in this one it is a
+/// record's number, in a share of denials it is not.
 pub const RING_ALL: u64 = 0;
 /// The ring of the denials of subject 0 (its share); those of subject n follow n further.
 pub const RING_DENIALS: u64 = 1;

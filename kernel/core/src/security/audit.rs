@@ -29,7 +29,7 @@ pub(crate) type Words = [u64; RECORD_WORDS];
 
 /// Frame and first word of a record, in a ring that begins at frame `first` (of the ring) and keeps `kept`.
 fn place(number: u64, kept: u64) -> (u32, usize) {
-    let slot = number % kept;
+    let slot = number.checked_rem(kept).unwrap_or(0);
     let (frame, inside) = (slot / PER_FRAME, slot % PER_FRAME);
     (frame as u32, (inside as usize).wrapping_mul(RECORD_WORDS))
 }

@@ -7,6 +7,8 @@ use crate::object::{Process, ProcessState};
 use abi::security::{NAME, PATH, RECORD_LENGTH};
 use abi::{Error, Result};
 
+/// Bytes of one.
+const LENGTH: u64 = RECORD_LENGTH as u64;
 /// Records copied by one call.
 const RECORDS: u64 = 16;
 
@@ -43,7 +45,7 @@ impl<M: Machine> Kernel<M> {
     /// `OutOfQuota`, `OutOfMemory` for the caller's page.
     pub fn audit_read(&self, cx: &Context) -> Result<Answer> {
         let (ring, position, address) = (cx.arg(1), cx.arg(2), cx.arg(3));
-        let room = cx.arg(4) / RECORD_LENGTH as u64;
+        let room = cx.arg(4) / LENGTH;
         let written = self.audit_written(ring)?;
         if room == 0 {
             return Err(Error::BadArgument);
@@ -51,11 +53,11 @@ impl<M: Machine> Kernel<M> {
         let first = position.clamp(Self::audit_oldest(ring, written), written);
         let count = written.wrapping_sub(first).min(room).min(RECORDS);
         for index in 0..count {
-            let at = index.wrapping_mul(RECORD_LENGTH as u64);
+            let at = index.wrapping_mul(LENGTH);
             let to = address.checked_add(at).ok_or(Error::BadAddress)?;
             self.user_write_words(cx.process, to, &self.audit_at(ring, first.wrapping_add(index)))?;
         }
-        let length = count.wrapping_mul(RECORD_LENGTH as u64);
+        let length = count.wrapping_mul(LENGTH);
         Ok(Answer::Values([length, first.wrapping_add(count), first.saturating_sub(position), 0]))
     }
 
