@@ -11,6 +11,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use scheme::client::File;
 use scheme::message::{Outgoing, SendCap};
+use scheme::notification::Notification;
 use scheme::process::Process;
 use scheme::rt::{calls, message, security};
 use scheme::scheme::SESSION_RIGHTS;
@@ -211,7 +212,9 @@ fn labels() -> Check {
     works("giving it something", calls::process_grant(empty.process, empty.space, Rights::INSPECT))?;
     refused("one that has something", security::process_label(empty.process, own), Error::WrongState)?;
     refused("ourselves", security::process_label(Handle::SELF_PROCESS, guest), Error::WrongState)?;
-    let running: Process = Part::new("sleep", &[]).start()?;
+    // It waits for bits that nobody sets.
+    let bits = works("a notification", Notification::new())?;
+    let running: Process = Part::new("wait", &[]).with("bits", bits.handle(), Rights::RECEIVE).start()?;
     refused("one that runs", security::process_label(running.handle(), guest), Error::WrongState)?;
     works("ending it", running.kill(0))?;
     end_of(&running)?;
