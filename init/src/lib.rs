@@ -1,19 +1,23 @@
 //! The supervisor: starts, watches and restarts every service, with what its
 //! manifest lists.
 //!
+//! - [`audit`]: the audit record as lines
 //! - [`manifest`]: the TOML of a service, checked
+//! - [`policy`]: the security policy, from TOML to the kernel's numbers
 //! - [`service`]: the life of a service, pure: what to do next and when
 //! - [`roots`]: what the kernel gives init
 //! - [`rtc`]: the time of day
 //! - [`supervisor`]: the services and what is done with them
 //! - [`symbols`]: fault reports as people read them
-//! - [`server`]: `services:` and `service-manager:`
+//! - [`server`]: `services:`, `service-manager:`, `audit:`
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+pub mod audit;
 pub mod manifest;
+pub mod policy;
 pub mod roots;
 pub mod rtc;
 pub mod server;

@@ -8,15 +8,17 @@ extern crate alloc;
 
 use abi::boot::InitHandle;
 use abi::initfs::Archive;
+use abi::security::DEFAULT_TYPE;
 use abi::{Error, Handle, Result};
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use init::manifest::{check_all, Manifest};
+use init::policy::{self, Policy};
 use init::roots::{root, Machine};
-use init::server::{Services, MANAGER_BADGE, SERVICES_BADGE};
+use init::server::{Services, SCHEMES};
 use init::supervisor::{Supervisor, FAULT_BIT};
 use scheme::notification::Notification;
-use scheme::rt::{calls, memory};
+use scheme::rt::{calls, memory, security};
 
 scheme::entry!(run);
 
@@ -38,14 +40,36 @@ fn set_up() -> Result<(Handle, Services)> {
     let notification = Notification::new()?;
     calls::notification_bind(notification.handle(), endpoint)?;
     calls::system_watch(root(InitHandle::System), notification.handle(), FAULT_BIT)?;
-    let own = [("services", SERVICES_BADGE), ("service-manager", MANAGER_BADGE)]
+    let policy = policy(&archive)?;
+    let own = SCHEMES
         .into_iter()
-        .map(|(name, badge)| Ok((name.to_string(), calls::session_create(endpoint, badge, 0)?)))
+        .map(|(name, badge)| {
+            let object_type = u64::from(policy.object_type(name).unwrap_or(DEFAULT_TYPE));
+            Ok((name.to_string(), calls::session_create(endpoint, badge, object_type)?))
+        })
         .collect::<Result<Vec<_>>>()?;
-    let mut supervisor = Supervisor::new(archive, machine, notification, own);
+    let mut supervisor = Supervisor::new(archive, machine, notification, policy, own);
     supervisor.add_all(manifests(&archive)?);
     supervisor.advance();
     Ok((endpoint, Services::new(supervisor)))
+}
+
+/// The policy of initfs, loaded and sealed. Errors: `Corrupt` (it is not sound), the kernel's: no service starts without.
+fn policy(archive: &Archive<'_>) -> Result<Policy> {
+    let files = archive.entries().filter(|f| f.name.starts_with(policy::DIRECTORY) && f.name.ends_with(".toml"));
+    let texts: Vec<_> = files.map(|f| (f.name, core::str::from_utf8(f.data).unwrap_or("\0"))).collect();
+    let policy = Policy::compile(texts).map_err(|error| {
+        log::error!("{error}");
+        Error::Corrupt
+    })?;
+    security::policy_load(root(InitHandle::System), policy.bytes())?;
+    // The seal is looked at before anything relies on it.
+    if security::policy_load(root(InitHandle::System), policy.bytes()) != Err(Error::WrongState) {
+        log::error!("a second security policy was not refused");
+        return Err(Error::Corrupt);
+    }
+    log::info!("security policy: {} subjects, {} types, sealed", policy.subjects().len(), policy.types().len());
+    Ok(policy)
 }
 
 /// The manifests of initfs that are sound. Errors: `Corrupt` when they contradict each other.

@@ -6,6 +6,7 @@
 //! left out, nor a limit silently dropped.
 
 use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -164,6 +165,15 @@ pub struct Manifest {
     /// A system that lacks it is not whole: `mk/run` ends with 126 when it can't run.
     #[serde(default)]
     pub essential: bool,
+    /// The subject that its process is to the security policy; by default the one that may do nothing.
+    #[serde(default = "default_name")]
+    pub label: String,
+    /// The type of its sessions; by default the one that crosses to no other label.
+    #[serde(default = "default_name")]
+    pub object_type: String,
+    /// Types of sessions that the server tells apart, by its own names for them.
+    #[serde(default)]
+    pub object_types: BTreeMap<String, String>,
     /// Further capabilities.
     #[serde(default, rename = "capability")]
     pub capabilities: Vec<Grant>,
@@ -181,6 +191,10 @@ impl core::fmt::Display for Invalid {
 
 /// The longest name of a service or a scheme.
 pub const NAME: usize = 31;
+
+fn default_name() -> String {
+    crate::policy::DEFAULT.to_string()
+}
 
 fn is_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= NAME && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
@@ -218,6 +232,11 @@ impl Manifest {
         let percent = (1..=90).contains(&self.memory_percent);
         if (self.memory_pages != 0 && self.memory_percent != 0) || !(pages || percent) {
             return fail("one of memory-pages (16 to 2^30) and memory-percent (1 to 90) must be given".to_owned());
+        }
+        for name in self.object_types.keys() {
+            if !is_name(name) || self.scheme.is_none() {
+                return fail(format!("object type '{name}': no name, or there is no scheme that could have it"));
+            }
         }
         let mut names: Vec<&str> = self.capabilities.iter().map(Grant::name).collect();
         names.sort_unstable();

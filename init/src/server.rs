@@ -1,7 +1,7 @@
 //! init's own schemes: `services:` to look and ask, `service-manager:` to
-//! start instances.
+//! start instances, `audit:` to read the record.
 //!
-//! The contract is `scheme::services`. Root badge 1 is `services:`, 2 is `service-manager:`.
+//! The contract is `scheme::services`. Root badge 1 is `services:`, 2 is `service-manager:`, 3 is `audit:`.
 
 use crate::roots::root;
 use crate::supervisor::{Service, Supervisor};
@@ -22,6 +22,11 @@ use scheme::wire::{OpenFlags, LIST_END};
 pub const SERVICES_BADGE: u64 = 1;
 /// The badge of the root session of `service-manager:`.
 pub const MANAGER_BADGE: u64 = 2;
+/// The badge of the root session of `audit:`.
+pub const AUDIT_BADGE: u64 = 3;
+/// init's schemes, each with the badge of its root; the names of their types are the same.
+pub const SCHEMES: [(&str, u64); 3] =
+    [("services", SERVICES_BADGE), ("service-manager", MANAGER_BADGE), ("audit", AUDIT_BADGE)];
 /// The longest input of a command.
 const INPUT: usize = 4096;
 /// Ids from here on are services, in order.
@@ -55,8 +60,10 @@ fn text(service: &Service) -> String {
     let (used, limit) = service.pages();
     let holds: Vec<&str> = service.holds().collect();
     format!(
-        "name {}\nstate {}\nrestarts {}\npid {}\nready-ns {}\nscheme {}\nmemory-pages {used}\nmemory-limit {limit}\nholds {}\nsees {}\n",
+        "name {}\nlabel {}\nobject-type {}\nstate {}\nrestarts {}\npid {}\nready-ns {}\nscheme {}\nmemory-pages {used}\nmemory-limit {limit}\nholds {}\nsees {}\n",
         manifest.name,
+        manifest.label,
+        manifest.object_type,
         service.life.state.name(),
         service.life.restarts,
         service.pid(),
@@ -78,15 +85,16 @@ impl Scheme for Services {
         Ok(badge)
     }
 
-    fn open(&mut self, _caller: &Caller, path: &str, flags: OpenFlags) -> Outcome<Opened> {
+    fn open(&mut self, caller: &Caller, path: &str, flags: OpenFlags) -> Outcome<Opened> {
         if flags.intersects(OpenFlags::CREATE | OpenFlags::TRUNCATE) {
             return Err(Error::PermissionDenied.into());
         }
-        if path.is_empty() {
-            // A session of one's own is a view only: commands go to the roots.
-            return Ok(Opened::new(0));
+        if caller.id == AUDIT_BADGE {
+            return Err(Error::NotSupported.into());
         }
-        Ok(Opened::new(self.find(path)?))
+        // A session of one's own is a view only: commands go to the roots.
+        let id = if path.is_empty() { 0 } else { self.find(path)? };
+        Ok(Opened { object_type: self.supervisor.object_type("services"), ..Opened::new(id) })
     }
 
     fn read(&mut self, caller: &Caller, offset: u64, target: &mut Target<'_>) -> Outcome<usize> {
@@ -104,7 +112,7 @@ impl Scheme for Services {
     }
 
     fn list(&mut self, caller: &Caller, cursor: u64, listing: &mut Listing<'_, '_>) -> Outcome<u64> {
-        if caller.id >= FIRST_SERVICE {
+        if caller.id >= FIRST_SERVICE || caller.id == AUDIT_BADGE {
             return Err(Error::NotDirectory.into());
         }
         let from = usize::try_from(cursor).map_err(|_| Error::BadArgument)?;
@@ -118,6 +126,10 @@ impl Scheme for Services {
     }
 
     fn control(&mut self, caller: &Caller, control: &mut Control<'_, '_>) -> Outcome<Controlled> {
+        if caller.id == AUDIT_BADGE {
+            let (next, text) = self.supervisor.audit(control.command, control.argument, control.output.len())?;
+            return Ok(Controlled::output(next, control.output.fill(text.as_bytes())?));
+        }
         if !matches!(caller.id, SERVICES_BADGE | MANAGER_BADGE) {
             return Err(Error::NotSupported.into());
         }
@@ -154,6 +166,10 @@ impl Scheme for Services {
                 let text = missing.iter().map(|n| format!("{n}\n")).collect::<String>();
                 let length = control.output.fill(text.as_bytes())?;
                 Ok(Controlled::output(missing.len() as u64, length))
+            }
+            services::LABELS => {
+                let text = self.supervisor.labels();
+                Ok(Controlled::output(text.lines().count() as u64, control.output.fill(text.as_bytes())?))
             }
             services::COUNTERS => {
                 let mut words = [0u64; 16];

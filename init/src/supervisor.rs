@@ -1,6 +1,7 @@
 //! The services and what is done with them: the only part of init that acts.
 
 use crate::manifest::{Grant, Manifest, When};
+use crate::policy::Policy;
 use crate::roots::{root, Machine};
 use crate::service::{End, Life, State};
 use abi::boot::InitHandle;
@@ -12,7 +13,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use scheme::notification::Notification;
 use scheme::process::{Account, Command, Names, Process, Status};
-use scheme::rt::calls;
+use scheme::rt::{calls, security};
 use scheme::time::now_ns;
 
 /// A fault report waits.
@@ -45,6 +46,10 @@ pub struct Service {
     namespace: Handle,
     /// Capabilities of its manifest, by name.
     grants: Vec<(String, Handle, Rights)>,
+    /// What its process is to the security policy.
+    label: u32,
+    /// The variables that tell it the types of its sessions.
+    types: Vec<(String, u32)>,
     process: Option<Process>,
 }
 
@@ -79,6 +84,7 @@ pub struct Supervisor {
     archive: Archive<'static>,
     machine: Machine,
     notification: Notification,
+    policy: Policy,
     services: Vec<Service>,
     templates: Vec<Manifest>,
     /// init's own schemes, by name.
@@ -93,11 +99,13 @@ impl Supervisor {
         archive: Archive<'static>,
         machine: Machine,
         notification: Notification,
+        policy: Policy,
         own: Vec<(String, Handle)>,
     ) -> Supervisor {
         let free_pages =
             calls::quota_info(root(InitHandle::Quota)).map_or(0, |(limit, used, _)| limit.saturating_sub(used));
-        Supervisor { archive, machine, notification, services: Vec::new(), templates: Vec::new(), own, free_pages }
+        let (services, templates) = (Vec::new(), Vec::new());
+        Supervisor { archive, machine, notification, policy, services, templates, own, free_pages }
     }
 
     /// The services, in the order they were added.
@@ -141,12 +149,18 @@ impl Supervisor {
         if self.services.len() >= SERVICES {
             return Err(Error::TableFull);
         }
+        let label = self.known(&manifest, "label", &manifest.label, self.policy.subject(&manifest.label))?;
+        let mut types = Vec::new();
+        let named = manifest.object_types.iter().map(|(name, known)| (security::variable_of(name), known));
+        for (variable, name) in named.chain([(security::OBJECT_TYPE.to_string(), &manifest.object_type)]) {
+            types.push((variable, self.known(&manifest, "object type", name, self.policy.object_type(name))?));
+        }
         let own = Handle::SELF_QUOTA;
         let quota = calls::quota_split(root(InitHandle::Quota), manifest.pages(self.free_pages), 0)?;
         let (mut endpoint, mut session) = (Handle::NONE, Handle::NONE);
         if manifest.scheme.is_some() {
             endpoint = calls::endpoint_create(own)?;
-            session = calls::session_create(endpoint, ROOT_BADGE, 0)?;
+            session = calls::session_create(endpoint, ROOT_BADGE, self.object_type(&manifest.object_type))?;
         }
         let keepsake = match manifest.keepsake_pages {
             0 => Handle::NONE,
@@ -185,9 +199,39 @@ impl Supervisor {
             keepsake,
             namespace,
             grants,
+            label,
+            types,
             process: None,
         });
         Ok(())
+    }
+
+    /// A number that a manifest names, if the policy knows it. Errors: `NotFound`.
+    fn known(&self, manifest: &Manifest, what: &str, name: &str, number: Option<u32>) -> Result<u32> {
+        number.ok_or_else(|| {
+            log::error!("{}: the security policy knows no {what} '{name}'", manifest.name);
+            Error::NotFound
+        })
+    }
+
+    /// The number of a type; that of the default where the policy does not know it.
+    pub fn object_type(&self, name: &str) -> u64 {
+        u64::from(self.policy.object_type(name).unwrap_or(abi::security::DEFAULT_TYPE))
+    }
+
+    /// What `services::LABELS` answers.
+    pub fn labels(&self) -> String {
+        let subjects = self.policy.subjects().iter().enumerate().map(|(n, name)| format!("subject {n} {name}\n"));
+        let types = self.policy.types().iter().enumerate().map(|(n, name)| format!("type {n} {name}\n"));
+        subjects.chain(types).collect()
+    }
+
+    /// What the commands `services::AUDIT…` answer: the next position, and lines. Errors: `NotSupported`,
+    /// `BadArgument`.
+    pub fn audit(&self, command: u64, position: u64, room: usize) -> Result<(u64, String)> {
+        crate::audit::read(&self.policy, command, position, room, &mut |ring, position| {
+            security::audit_read(root(InitHandle::System), ring, position)
+        })
     }
 
     /// The capability that a manifest asks for; `None` where the machine has no such thing.
@@ -283,6 +327,12 @@ impl Supervisor {
         }
         let bits = ready_bits(index);
         command.variable("READY_BITS", &format!("{bits}"));
+        if !service.endpoint.is_none() {
+            for (variable, number) in &service.types {
+                command.variable(variable, &format!("{number}"));
+            }
+        }
+        command.label(service.label);
         // What a program starts may write to the log too.
         command.grant("log", root(InitHandle::Log), Rights::WRITE | Rights::TRANSFER);
         // Its own bits and no others. (What it holds outlives ours, which goes once it was granted.)
@@ -373,6 +423,14 @@ impl Supervisor {
             service.process = None;
             service.life.ended(&service.manifest, end, now);
             let state = service.life.state;
+            let note = match state {
+                State::Finished => "finished".to_string(),
+                State::Failed => format!("ended ({end:?}), given up"),
+                _ => format!("ended ({end:?}), restart {}", service.life.restarts),
+            };
+            if let Err(error) = security::audit_write(root(InitHandle::System), &service.manifest.name, &note) {
+                log::error!("the audit record takes no note: {error}");
+            }
             if matches!(state, State::Finished | State::Failed) {
                 over.push(service.manifest.name.clone());
             }

@@ -144,7 +144,7 @@ fn conditions_hold_or_not() {
 fn the_system_is_looked_at_and_asked() {
     let world = world();
     assert!(
-        world.run("ps").1.contains("    7 running    1      12K     2    9     1.234 init\n"),
+        world.run("ps").1.contains("    7 running    1      12K     2    9     1.234 init       init\n"),
         "{}",
         world.run("ps").1
     );
@@ -185,11 +185,29 @@ fn the_system_is_looked_at_and_asked() {
 fn services_are_a_table() {
     let world = world();
     world.directory("services:");
-    world.file("services:console", b"name console\nstate ready\nrestarts 2\npid 5\nscheme console\nmemory-pages 10\nmemory-limit 64\nholds com1 irq4\n");
+    world.file("services:console", b"name console\nstate ready\nrestarts 2\npid 5\nscheme console\nlabel tty\nmemory-pages 10\nmemory-limit 64\nholds com1 irq4\n");
     let (status, out, err) = world.run("services; services console nobody");
     assert_eq!((status, err.as_str()), (1, "services: nobody: No such file or directory\n"));
-    assert!(out.contains("NAME     STATE  RESTARTS  PID  SCHEME   MEMORY    HOLDS\nconsole  ready  2         5    console  40K/256K  com1 irq4\n"), "{out}");
+    assert!(out.contains("NAME     STATE  RESTARTS  PID  SCHEME   LABEL  MEMORY    HOLDS\nconsole  ready  2         5    console  tty    40K/256K  com1 irq4\n"), "{out}");
     assert!(out.contains("\nholds com1 irq4\n"), "{out}");
+}
+
+#[test]
+fn the_audit_record_is_a_table() {
+    let head = "TIME      VERDICT  KIND    PID  NAME  LABEL  OTHER  TYPE  RIGHTS  WHAT\n";
+    let lines = [
+        "lost      4        -       -    -     -      -      -     -       -\n",
+        "0.000001  allowed  policy  2    init  init   -      -     m>m     -\n",
+        "1.000002  denied   open    9    sh    shell  init   file  s>-     file:a\\x20b\n",
+    ];
+    let out = world().run("audit").1;
+    assert_eq!(out, [head, lines[0], lines[1], lines[2]].concat(), "{out}");
+    let last = world().run("audit -n 1").1;
+    assert!(last.lines().count() == 2 && last.ends_with("file:a\\x20b\n"), "{last}");
+    let denied = world().run("audit -d").1;
+    assert!(denied.contains("denied") && !denied.contains("allowed"), "{denied}");
+    let (status, _, err) = world().run("audit -n x");
+    assert_eq!((status, err.as_str()), (1, "audit: -n: not a number of lines\n"));
 }
 
 #[test]

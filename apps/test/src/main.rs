@@ -5,7 +5,7 @@
 //! - [`raw`]: faults on purpose, raw calls
 //! - [`disk`]: a block driver's counters, for tests that attach one
 //! - one file a subject: [`die`], [`handles`], [`names`], [`messages`], [`leases`], [`mapped`], [`frames`], [`memory`],
-//!   [`process`], [`time`], [`registers`], [`revoke`], [`quota`], [`chaos`]
+//!   [`process`], [`time`], [`registers`], [`revoke`], [`security`], [`quota`], [`chaos`]
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
 #![deny(unsafe_code)]
@@ -28,6 +28,7 @@ mod quota;
 mod raw;
 mod registers;
 mod revoke;
+mod security;
 mod tap;
 mod time;
 
@@ -50,6 +51,7 @@ fn all() -> Vec<&'static Test> {
         process::TESTS,
         registers::TESTS,
         revoke::TESTS,
+        security::TESTS,
         leases::TESTS,
         mapped::TESTS,
         frames::TESTS,

@@ -2,7 +2,7 @@
 //! given and nothing else.
 
 use crate::tap::{fail, works, Check};
-use crate::{chaos, die, leases, mapped, names, process, revoke};
+use crate::{chaos, die, leases, mapped, names, process, revoke, security};
 use abi::{Handle, Rights};
 use alloc::format;
 use alloc::vec::Vec;
@@ -53,6 +53,12 @@ impl Part {
         self
     }
 
+    /// Gives it another subject label.
+    pub fn labelled(mut self, label: u32) -> Part {
+        self.command.label(label);
+        self
+    }
+
     /// Charges it to an account of its own.
     pub fn of_pages(mut self, pages: u64) -> Part {
         self.command.account(Account::Split { parent: Handle::SELF_QUOTA, pages });
@@ -100,8 +106,16 @@ pub type Role = (&'static str, fn(&[&str]) -> u64);
 
 /// Plays a part; the exit status.
 pub fn play(name: &str, words: &[&str]) -> u64 {
-    let parts: [&[Role]; 7] =
-        [die::PARTS, names::PARTS, process::PARTS, leases::PARTS, mapped::PARTS, revoke::PARTS, chaos::PARTS];
+    let parts: [&[Role]; 8] = [
+        die::PARTS,
+        names::PARTS,
+        process::PARTS,
+        leases::PARTS,
+        mapped::PARTS,
+        revoke::PARTS,
+        security::PARTS,
+        chaos::PARTS,
+    ];
     let all: Vec<&Role> = parts.into_iter().flatten().collect();
     match all.into_iter().find(|(known, _)| *known == name) {
         Some((_, play)) => play(words),

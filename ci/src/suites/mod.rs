@@ -7,6 +7,7 @@
 //! - [`corrupt`]: broken disks, which cost nobody but themselves
 //! - [`restart`]: the block driver killed under load
 //! - [`services`]: what each service holds and sees, against its manifest
+//! - [`security`]: what the policy keeps apart, and the record of it
 //! - [`hostile`]: what the programs in the image try against the system
 
 pub mod boot;
@@ -16,6 +17,7 @@ pub mod figures;
 pub mod files;
 pub mod hostile;
 pub mod restart;
+pub mod security;
 pub mod services;
 pub mod volume;
 
@@ -33,6 +35,7 @@ pub fn all() -> Vec<Unit> {
     units.extend(corrupt::units());
     units.extend(figures::units());
     units.extend(services::units());
+    units.extend(security::units());
     units.extend(contract::units());
     units
 }

@@ -199,9 +199,9 @@ fn namespaces(session: &mut Session<'_>) -> Verdict {
     for name in &names {
         all.push((name.clone(), facts(session, name)?));
     }
-    // Every scheme there is: what the services serve, and init's own two.
+    // Every scheme there is: what the services serve, and init's own three.
     let mut schemes: Vec<_> = all.iter().map(|(_, facts)| fact(facts, "scheme")).filter(|name| *name != "-").collect();
-    schemes.extend(["services", "service-manager"]);
+    schemes.extend(["services", "service-manager", "audit"]);
     for (name, facts) in &all {
         let manifest = manifest_of(&manifests, name)?;
         let patterns = manifest.get("namespace").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);

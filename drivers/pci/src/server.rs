@@ -16,6 +16,7 @@ use hal::window::Window;
 use scheme::entry::Listing;
 use scheme::message::SendCap;
 use scheme::rt::calls;
+use scheme::rt::security::object_type_of;
 use scheme::scheme::{Caller, Control, Controlled, Opened, Outcome, Scheme, Stop};
 use scheme::stat::FileKind;
 use scheme::wire::{OpenFlags, LIST_END};
@@ -56,6 +57,8 @@ pub struct Pci<S: ConfigSpace> {
     functions: Vec<Function>,
     roots: Roots,
     claims: BTreeMap<usize, Claim>,
+    /// What the security policy calls sessions of functions.
+    function_type: u64,
 }
 
 /// What a session's id stands for.
@@ -84,7 +87,12 @@ impl<S: ConfigSpace> Pci<S> {
     /// A server for functions that were found. Those that firmware left mastering are stopped only when a
     /// driver claims them: a bus manager that was restarted takes devices up as they are.
     pub fn new(space: S, functions: Vec<Function>, roots: Roots) -> Pci<S> {
-        Pci { space, functions, roots, claims: BTreeMap::new() }
+        Pci { space, functions, roots, claims: BTreeMap::new(), function_type: object_type_of("function") }
+    }
+
+    /// A session of a function: of a type of its own, so that who may list the bus can't have a device.
+    fn opened(&self, id: u64) -> Opened {
+        Opened { object_type: self.function_type, ..Opened::new(id) }
     }
 
     fn function(&self, index: usize) -> Result<Function, Error> {
@@ -254,7 +262,7 @@ impl<S: ConfigSpace> Scheme for Pci<S> {
             (Node::Root, name) => {
                 let name = FunctionName::parse(name).ok_or(Error::NotFound)?;
                 let index = self.functions.iter().position(|f| f.name == name).ok_or(Error::NotFound)?;
-                Ok(Opened::new(Node::device_id(index)))
+                Ok(self.opened(Node::device_id(index)))
             }
             (Node::Device(index), "") => {
                 let function = self.function(index)?;
@@ -268,7 +276,7 @@ impl<S: ConfigSpace> Scheme for Pci<S> {
                 self.reset_virtio(&function);
                 function.stop(&self.space);
                 self.claims.insert(index, Claim::default());
-                Ok(Opened::new(Node::device_id(index).saturating_add(1)))
+                Ok(self.opened(Node::device_id(index).saturating_add(1)))
             }
             _ => Err(Error::NotDirectory.into()),
         }

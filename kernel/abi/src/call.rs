@@ -254,11 +254,11 @@ macro_rules! for_each_call {
         0xa0 PolicyLoad policy_load [System MANAGE] shared short (system, address, length) -> ()
             "Loads the security policy of abi::security, once; it is sealed from then on.";
         0xa1 ProcessLabel process_label [Process MANAGE] shared short (process, label) -> ()
-            "Gives a process without threads another subject label, where the policy allows the caller's to.";
+            "Gives a process that has no thread and no capability yet another subject label, where the policy lets the caller's.";
         0xa2 AuditRead audit_read [System INSPECT] shared short (system, ring, position, address, capacity) -> (length, position, lost)
-            "Reads audit records of abi::security from a position; ring 0 all, 1 denials.";
+            "Reads audit records of abi::security from a position; ring 0 all, 1 + label that subject's denials; lost before them.";
         0xa3 AuditWrite audit_write [System MANAGE] shared short (system, address, length) -> ()
-            "Adds a record that init makes: a service's restart, a policy's load.";
+            "Adds a note of init's to the audit record: 32 bytes of a service's name, and up to 64 of text.";
     } };
 }
 

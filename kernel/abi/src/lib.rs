@@ -14,6 +14,7 @@
 //! - [`boot`]: what the loader tells the kernel, and what the kernel gives init
 //! - [`start`]: what a new process finds in its first page
 //! - [`initfs`]: the archive that travels with the kernel
+//! - [`security`]: policies, labels, types, audit records
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
@@ -29,6 +30,7 @@ pub mod message;
 pub mod quota;
 pub mod refusal;
 pub mod rights;
+pub mod security;
 pub mod start;
 
 pub use error::{Error, Result};

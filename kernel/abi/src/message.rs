@@ -120,6 +120,9 @@ pub mod buffer {
     pub const SEND_LEASE_WORDS: usize = 4;
     /// out: 4 words: `handle | rights << 32 | kind << 48`; handle 0 where the table was full.
     pub const RECEIVED_CAPS: usize = 32;
+    /// out: what stands for a capability that the security policy does not let the receiver have: handle 0, and the
+    /// number of `Denied` in place of the rights.
+    pub const DENIED_CAP: u64 = (crate::Error::Denied as u64) << 32;
     /// out: 4 × 2 words: length, access.
     pub const RECEIVED_LEASES: usize = 36;
     /// Words in one received lease.

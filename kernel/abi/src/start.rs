@@ -170,8 +170,8 @@ pub fn write<'s>(
 }
 
 /// Words that `process_info` writes, in this order: id, state, exit code, threads, pages used,
-/// capabilities, priority limit, run time in ns, then 4 words of name.
-pub const PROCESS_INFO_WORDS: usize = 12;
+/// capabilities, priority limit, run time in ns, then 4 words of name, then the subject label.
+pub const PROCESS_INFO_WORDS: usize = 13;
 /// Words that `process_capability` writes: handle, kind | rights << 8, badge or range, object id,
 /// handle of the parent entry if it is in the same table or 0, id of the process that holds the parent; messages sent through
 /// it; low half of the id of the process it came from (0: made here); a session's object type.

@@ -38,6 +38,7 @@ impl<M: Machine> Kernel<M> {
     pub fn boot_init(&self, init: Init<'_>) -> Result<Id<Process>> {
         let root = self.root_quota();
         let process = self.process_make(root, words(init.name), u8::MAX, None)?;
+        self.processes[process].label.set(abi::security::INIT_SUBJECT);
         let look = Rights::TRANSFER | Rights::DERIVE | Rights::INSPECT;
         let (read, write, manage) = (Rights::READ, Rights::WRITE, Rights::MANAGE);
         let put = |at: InitHandle, kind: Kind, raw: u32, rights: Rights| {

@@ -64,6 +64,8 @@ macro_rules! kernel {
             pub reaper: Reaper,
             /// The log, and the reports on faults.
             pub log: Log,
+            /// The security policy and the audit record.
+            pub security: crate::security::Security,
             /// The account of all memory.
             pub root_quota: Field<Link<Quota>>,
             /// Root of the tree of all processes (`Process::all`), keyed by object id.
@@ -98,6 +100,7 @@ macro_rules! kernel {
                     irq: crate::irq::Irq::new(),
                     reaper: Reaper::default(),
                     log,
+                    security: crate::security::Security::new(),
                     root_quota: Field::new(None),
                     all_processes: Field::new(0),
                     domains_by_tag: Field::new(0),

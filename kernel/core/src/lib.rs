@@ -39,6 +39,7 @@ pub mod mm;
 pub mod object;
 pub mod reaper;
 pub mod sched;
+pub mod security;
 pub mod syscall;
 #[cfg(any(test, feature = "host"))]
 pub mod test_machine;

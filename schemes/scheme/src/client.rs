@@ -112,7 +112,7 @@ impl<C: Connection> File<C> {
         let words = [0, u64::from(flags.bits()), 0, 0, 0];
         let mut leases = [Lend::Read(path.as_bytes())];
         let mut answer = self.request(Operation::Open, words, sequence, &mut leases, &[])?;
-        let session = answer.caps.take(0).ok_or(Error::TableFull);
+        let session = answer.caps.take(0).ok_or(answer.caps.missing());
         self.drop_caps(&mut answer.caps);
         Ok(File::new(self.connection.adopt(session?)?))
     }

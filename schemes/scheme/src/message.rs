@@ -4,7 +4,7 @@
 //! harness's on the host. Everything a client does ([`File`](crate::client::File)) is written over it.
 
 use abi::message::{LeaseAccess, CAPS, WORDS};
-use abi::{Handle, Result, Rights};
+use abi::{Error, Handle, Result, Rights};
 
 /// Memory lent with a call.
 #[derive(Debug)]
@@ -77,12 +77,27 @@ pub struct SendCap {
 #[derive(Debug, Default)]
 pub struct Caps {
     handles: [Handle; CAPS],
+    denied: bool,
 }
 
 impl Caps {
     /// Capabilities as they were received.
     pub fn new(handles: [Handle; CAPS]) -> Caps {
-        Caps { handles }
+        Caps { handles, denied: false }
+    }
+
+    /// The same, of which the security policy kept one or more back.
+    pub fn partly_denied(self) -> Caps {
+        Caps { denied: true, ..self }
+    }
+
+    /// Why one that should have come did not.
+    pub fn missing(&self) -> Error {
+        if self.denied {
+            Error::Denied
+        } else {
+            Error::TableFull
+        }
     }
 
     /// Takes number `index`; `None` if it did not come or is taken.

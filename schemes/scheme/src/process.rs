@@ -6,7 +6,7 @@
 
 use crate::elf::{self, Program};
 use crate::notification::Notification;
-use crate::rt::{calls, memory};
+use crate::rt::{calls, memory, security};
 use abi::memory::{MemoryFlags, Protection, PAGE_SIZE};
 use abi::start::{self, layout};
 use abi::{Error, Handle, Result, Rights};
@@ -89,6 +89,7 @@ pub struct Command {
     priority_limit: u64,
     priority: u64,
     stack: u64,
+    label: Option<u32>,
 }
 
 impl Command {
@@ -104,6 +105,7 @@ impl Command {
             priority_limit: DEFAULT_PRIORITY,
             priority: DEFAULT_PRIORITY,
             stack: layout::STACK_LENGTH,
+            label: None,
         }
     }
 
@@ -149,6 +151,12 @@ impl Command {
         self
     }
 
+    /// The subject label it gets; ours, if nothing is said.
+    pub fn label(&mut self, label: u32) -> &mut Command {
+        self.label = Some(label);
+        self
+    }
+
     /// Bytes of stack for its first thread.
     pub fn stack(&mut self, length: u64) -> &mut Command {
         self.stack = length;
@@ -170,7 +178,9 @@ impl Command {
         };
         let made = calls::process_create(quota, &self.name, self.priority_limit, namespace);
         let started = made.and_then(|(process, space)| {
-            let started = self.fill(&program, file, process, space, quota);
+            // Before it is given anything: what it may have depends on it.
+            let labelled = self.label.map_or(Ok(()), |label| security::process_label(process, label));
+            let started = labelled.and_then(|()| self.fill(&program, file, process, space, quota));
             calls::close(space);
             match started {
                 Ok(()) => Ok(process),

@@ -9,7 +9,7 @@
 use crate::dispatch::{may_wake, Dispatcher, Endpoint, Reply, Request, Turn};
 use crate::lease::{KernelLease, Lease};
 use crate::rt::message::{self, Answer, Arrival};
-use crate::rt::{calls, memory, start};
+use crate::rt::{calls, memory, security, start};
 use crate::scheme::Scheme;
 use crate::store::{Nothing, Store};
 use crate::wire::Tag;
@@ -31,17 +31,22 @@ pub fn ready_bits() -> u64 {
 }
 
 /// The kernel's side of an endpoint.
-struct KernelEndpoint(Handle);
+struct KernelEndpoint {
+    handle: Handle,
+    /// The type of sessions that are of no other.
+    object_type: u64,
+}
 
 impl Endpoint for KernelEndpoint {
     fn create(&mut self, badge: u64, object_type: u64) -> Result<Handle> {
-        calls::session_create(self.0, badge, object_type)
+        let object_type = if object_type == 0 { self.object_type } else { object_type };
+        calls::session_create(self.handle, badge, object_type)
     }
     fn acknowledge(&mut self, badge: u64) {
-        let _ = calls::session_acknowledge(self.0, badge);
+        let _ = calls::session_acknowledge(self.handle, badge);
     }
     fn next(&mut self, after: u64) -> Result<(u64, bool)> {
-        calls::session_next(self.0, after).map(|(badge, ended)| (badge, ended != 0))
+        calls::session_next(self.handle, after).map(|(badge, ended)| (badge, ended != 0))
     }
     fn close(&mut self, handle: Handle) {
         calls::close(handle);
@@ -119,7 +124,7 @@ fn request_of(arrival: Arrival, reply: Handle) -> Request<'static> {
 
 impl<S: Scheme> Server<S> {
     fn new(endpoint: Handle, scheme: S) -> Result<Server<S>> {
-        let mut endpoint = KernelEndpoint(endpoint);
+        let mut endpoint = KernelEndpoint { handle: endpoint, object_type: security::object_type() };
         let mut dispatcher = Dispatcher::new(scheme, keepsake());
         dispatcher.recover(&mut endpoint);
         // One to receive with, one more so that the first parked call needs nothing.
@@ -137,9 +142,9 @@ impl<S: Scheme> Server<S> {
         loop {
             let arrival = match answer.take() {
                 Some(Reply { tag, words, .. }) => {
-                    message::reply_recv(self.endpoint.0, reply, &Answer { tag, words, caps: &[] })
+                    message::reply_recv(self.endpoint.handle, reply, &Answer { tag, words, caps: &[] })
                 }
-                None => message::recv(self.endpoint.0, reply, 0),
+                None => message::recv(self.endpoint.handle, reply, 0),
             };
             let arrival = match arrival {
                 Ok(arrival) => arrival,

@@ -1,10 +1,10 @@
-//! The contract of init's two schemes: `services:` to look and ask,
-//! `service-manager:` to start instances.
+//! The contract of init's schemes: `services:` to look and ask,
+//! `service-manager:` to start instances, `audit:` to read the record.
 //!
 //! `services:` lists the services; the file of a service holds one `key value` line each for: `name`, `state`
 //! (waiting, starting, ready, backing-off, finished, failed), `restarts`, `pid` (0: not running), `ready-ns` (when it was last
-//! ready, since boot; 0: not yet), `scheme` (`-`: none),
-//! `memory-pages` and `memory-limit`, `holds` (names of the capabilities of its manifest, blank-separated), `sees` (the
+//! ready, since boot; 0: not yet), `scheme` (`-`: none), `label` and
+//! `object-type` (as the security policy calls them), `memory-pages` and `memory-limit`, `holds` (names of the capabilities of its manifest, blank-separated), `sees` (the
 //! schemes in its namespace, blank-separated). Commands below are `control` calls on the root of either.
 
 use abi::{Error, Result};
@@ -26,6 +26,65 @@ pub const START: u64 = 5;
 pub const MISSING: u64 = 6;
 /// Output: the kernel's counters, u64 little-endian, in the order of `abi::boot::Counter`.
 pub const COUNTERS: u64 = 7;
+
+/// Output: the names that the security policy has for numbers, one `subject NUMBER NAME` or `type NUMBER NAME` a line.
+pub const LABELS: u64 = 8;
+
+/// Only on `audit:`. Argument: a position, first 0. Output: whole lines of the record from there on (see [`AuditLine`]);
+/// value: the position after them. No output: the end. Errors: `BadArgument` (no room for a line).
+pub const AUDIT: u64 = 1;
+/// As [`AUDIT`]: the denials alone, which are kept longer, each label's for itself.
+pub const AUDIT_DENIALS: u64 = 2;
+/// Value: the position after the last record that there is. Reading is recorded too: who reads no further comes to an end.
+pub const AUDIT_END: u64 = 3;
+
+/// A line of the record: words with single blanks between them, `-` where there is nothing. Bytes that programs chose are
+/// escaped, so that a word is a word and a line a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditLine<'a> {
+    /// Seconds since boot, with six decimals. `lost` stands here in a line that says in `verdict` how many records are
+    /// gone before the next.
+    pub time: &'a str,
+    /// `allowed` or `denied`.
+    pub verdict: &'a str,
+    /// The word of an `abi::security::Kind`.
+    pub kind: &'a str,
+    /// The process that acted.
+    pub pid: &'a str,
+    /// Its name then.
+    pub name: &'a str,
+    /// Its label.
+    pub label: &'a str,
+    /// The other label and, after a `/`, process.
+    pub other: &'a str,
+    /// The object's type.
+    pub object_type: &'a str,
+    /// Rights asked for `>` rights given, as letters.
+    pub rights: &'a str,
+    /// Scheme and path, service and note, or kind and number of the object.
+    pub what: &'a str,
+}
+
+impl<'a> AuditLine<'a> {
+    /// The words of a line; `None` where they are not as many.
+    pub fn parse(line: &'a str) -> Option<AuditLine<'a>> {
+        let mut words = line.split(' ');
+        let mut next = || words.next();
+        let line = AuditLine {
+            time: next()?,
+            verdict: next()?,
+            kind: next()?,
+            pid: next()?,
+            name: next()?,
+            label: next()?,
+            other: next()?,
+            object_type: next()?,
+            rights: next()?,
+            what: next()?,
+        };
+        words.next().is_none().then_some(line)
+    }
+}
 
 /// A wish for an instance of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]

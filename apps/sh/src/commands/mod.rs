@@ -1,10 +1,11 @@
 //! The commands that run inside the shell, one file for each small family.
 //!
 //! - [`ls`], [`text`] (cat, head, wc, cmp, echo), [`copy`] (cp, mv), [`remove`] (rm, rmdir), [`make`] (mkdir, touch)
-//! - [`process`] (ps, kill, caps, quota), [`services`], [`power`] (reboot, poweroff)
+//! - [`process`] (ps, kill, caps, quota), [`services`], [`audit`], [`power`] (reboot, poweroff)
 //! - [`volumes`] (mount, df, sync), [`memory`] (free), [`log`] (dmesg), [`digest`] (sha256sum), [`time`] (sleep, uptime, clear)
 //! - [`condition`] (test, `[`)
 
+pub mod audit;
 pub mod condition;
 pub mod copy;
 pub mod digest;
@@ -68,6 +69,14 @@ const fn raw(
 /// All commands, by name.
 pub const COMMANDS: &[Command] = &[
     raw("[", "EXPRESSION ]", "tell by the exit status whether an expression is true", condition::bracket),
+    row(
+        "audit",
+        "dn:",
+        0..=0,
+        "[-d] [-n LINES]",
+        "tell what the security policy decided, or with -d denied",
+        audit::audit,
+    ),
     row("caps", "", 1..=1, "PID|NAME", "list a process's capabilities", process::caps),
     row("cat", "u", 0..=ANY, "[FILE…]", "write files to standard output", text::cat),
     row("clear", "", 0..=0, "", "clear the screen", time::clear),

@@ -1,5 +1,6 @@
 //! `ps`, `kill`, `caps`, `quota`: processes, what they hold, what they use.
 
+use crate::commands::audit::labels;
 use crate::context::{Context, Options};
 use crate::system::reason;
 use alloc::format;
@@ -29,15 +30,17 @@ pub fn ps(cx: &mut Context<'_>, _: &Options<'_>) {
     };
     let _ = writeln!(
         cx.out,
-        "{:>5} {:<8} {:>3} {:>8} {:>5} {:>4} {:>9} NAME",
-        "PID", "STATE", "THR", "MEMORY", "CAPS", "PRIO", "TIME"
+        "{:>5} {:<8} {:>3} {:>8} {:>5} {:>4} {:>9} {:<10} NAME",
+        "PID", "STATE", "THR", "MEMORY", "CAPS", "PRIO", "TIME", "LABEL"
     );
+    let labels = labels(cx.system);
     for p in all {
+        let label = labels.get(p.label as usize).cloned().unwrap_or_else(|| format!("{}", p.label));
         let memory = format!("{}K", p.pages.saturating_mul(4));
         let time = format!("{}.{:03}", p.run_ns / 1_000_000_000, p.run_ns / 1_000_000 % 1000);
         let _ = writeln!(
             cx.out,
-            "{:>5} {:<8} {:>3} {memory:>8} {:>5} {:>4} {time:>9} {}",
+            "{:>5} {:<8} {:>3} {memory:>8} {:>5} {:>4} {time:>9} {label:<10} {}",
             p.id,
             state(&p),
             p.threads,

@@ -43,7 +43,7 @@ pub fn services(cx: &mut Context<'_>, options: &Options<'_>) {
         Ok(entries) => entries,
         Err(error) => return cx.complain(format_args!("services: can't be listed: {}", reason(error))),
     };
-    let head = ["NAME", "STATE", "RESTARTS", "PID", "SCHEME", "MEMORY", "HOLDS"].map(String::from);
+    let head = ["NAME", "STATE", "RESTARTS", "PID", "SCHEME", "LABEL", "MEMORY", "HOLDS"].map(String::from);
     let mut rows = Vec::from([head]);
     for entry in names {
         let known = facts(cx.system, &entry.name);
@@ -52,13 +52,14 @@ pub fn services(cx: &mut Context<'_>, options: &Options<'_>) {
         let kib =
             |key: &str| known.get(key).and_then(|pages| pages.parse::<u64>().ok()).map_or(0, |p| p.saturating_mul(4));
         let memory = format!("{}K/{}K", kib("memory-pages"), kib("memory-limit"));
-        rows.push([entry.name.clone(), get("state"), get("restarts"), get("pid"), get("scheme"), memory, get("holds")]);
+        let [state, restarts, pid, scheme] = ["state", "restarts", "pid", "scheme"].map(get);
+        rows.push([entry.name.clone(), state, restarts, pid, scheme, get("label"), memory, get("holds")]);
     }
     table(cx, &rows);
 }
 
 /// Writes rows with columns as wide as they must be.
-fn table<const N: usize>(cx: &mut Context<'_>, rows: &[[String; N]]) {
+pub fn table<const N: usize>(cx: &mut Context<'_>, rows: &[[String; N]]) {
     let mut widths = [0; N];
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {

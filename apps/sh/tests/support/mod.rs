@@ -14,6 +14,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+/// The audit record of this world, which comes a line at a time.
+const AUDIT: [&str; 3] = [
+    "lost 4 - - - - - - - -\n",
+    "0.000001 allowed policy 2 init init - - m>m -\n",
+    "1.000002 denied open 9 sh shell init file s>- file:a\\x20b\n",
+];
+
 /// A file's bytes, shared by who has it open.
 pub type Bytes = Rc<RefCell<Vec<u8>>>;
 /// A program: arguments, environment, streams.
@@ -228,8 +235,22 @@ impl System for World {
     fn sync(&mut self, _: &str) -> Result<()> {
         Ok(())
     }
-    fn control(&mut self, path: &str, command: u64, _: u64, input: &[u8], _: usize) -> Result<(u64, Vec<u8>)> {
+    fn control(&mut self, path: &str, command: u64, at: u64, input: &[u8], _: usize) -> Result<(u64, Vec<u8>)> {
+        if path == "audit:" {
+            if command == scheme::services::AUDIT_END {
+                return Ok((3, Vec::new()));
+            }
+            let lines = match command {
+                scheme::services::AUDIT => &AUDIT[..],
+                _ => &AUDIT[2..],
+            };
+            let line = lines.get(at as usize).copied().unwrap_or_default();
+            return Ok((at + 1, line.as_bytes().to_vec()));
+        }
         assert_eq!(path, "services:");
+        if command == scheme::services::LABELS {
+            return Ok((3, b"subject 0 default\nsubject 1 init\ntype 0 default\n".to_vec()));
+        }
         if command == scheme::services::COUNTERS {
             let words: [u64; 5] = [0, 0, 0, 97, 100];
             return Ok((5, words.iter().flat_map(|word| word.to_le_bytes()).collect()));
@@ -270,6 +291,7 @@ impl System for World {
             priority_limit: 9,
             run_ns: 1_234_000_000,
             name: "init".into(),
+            label: 1,
         };
         Ok(vec![info])
     }

@@ -115,7 +115,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Passes a capability on: a child of it in another table. Errors: `BadHandle`, `NoRight` (`TRANSFER` is asked),
-    /// `Retry`, and those of [`Kernel::cap_room`].
+    /// `Denied` (the policy), `Retry`, and those of [`Kernel::cap_room`].
     pub fn cap_transfer(
         &self,
         from: Id<Process>,
@@ -128,7 +128,11 @@ impl<M: Machine> Kernel<M> {
         if !entry.rights().contains(Rights::TRANSFER) {
             return Err(Error::NoRight);
         }
-        let (handle, rights) = self.cap_derive(cap, entry.object.get(), mask, to)?;
+        let (handle, rights) = if self.is_typed_hand_over(from, cap, to) {
+            self.cap_transfer_typed(from, cap, mask, to)?
+        } else {
+            self.cap_derive(cap, entry.object.get(), mask, to)?
+        };
         Ok((handle, kind, rights))
     }
 
@@ -156,17 +160,19 @@ impl<M: Machine> Kernel<M> {
         Ok(())
     }
 
-    /// Starts removing an entry's descendants. Errors: `Retry` (too many revocations are running).
-    pub(crate) fn revoke_start(&self, cap: Id<Cap>) -> Result<()> {
+    /// Starts removing an entry's descendants; answers whether that was not under way yet. Errors: `Retry` (too many
+    /// revocations are running).
+    pub(crate) fn revoke_start(&self, cap: Id<Cap>) -> Result<bool> {
         let entry = &self.caps[cap];
-        if entry.flags.get() & REVOKING == 0 {
+        let starts = entry.flags.get() & REVOKING == 0;
+        if starts {
             let place = self.reaper.revocations.iter().find(|p| p.get() == 0).ok_or(Error::Retry)?;
             place.set(cap.raw());
             self.reaper.revoking.update(|n| n.wrapping_add(1));
             self.reaper.waiting.update(|n| n.wrapping_add(1));
             entry.flags.update(|f| f | REVOKING);
         }
-        Ok(())
+        Ok(starts)
     }
 
     /// A step of it; answers whether there are no descendants left.

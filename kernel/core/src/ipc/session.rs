@@ -70,6 +70,7 @@ impl<M: Machine> Kernel<M> {
         let session = &self.sessions[id];
         session.endpoint.set(Some(endpoint_id));
         session.object_type.set(object_type);
+        session.label.set(self.processes[process].label.get());
         endpoint.last_badge.set(badge);
         self.sessions.tree::<InEndpoint>(&endpoint.sessions).insert(id, badge);
         let rights = Rights::TRANSFER | Rights::DERIVE | Rights::INSPECT | Rights::SEND;

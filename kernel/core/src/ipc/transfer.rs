@@ -3,7 +3,7 @@
 //!
 //! A sender's buffer is read once, at the call, and all of it is checked before anything happens. What a waiting
 //! sender brought stands in its thread until it is received. Capabilities are checked again when they
-//! change hands: one that is gone by then, or that the receiver has no room for, arrives as handle 0.
+//! change hands: one that is gone by then, that the receiver has no room for or may not have, arrives as handle 0.
 
 use crate::id::{Id, Link};
 use crate::kernel::Kernel;
@@ -196,7 +196,12 @@ impl<M: Machine> Kernel<M> {
             let moved = handle_and_mask(word.get())
                 .and_then(|(handle, mask)| self.cap_transfer(source, handle, mask, target))
                 .map(|(handle, kind, rights)| handle.word() | u64::from(rights.bits()) << 32 | (kind as u64) << 48);
-            self.buffer_put(to, buffer::RECEIVED_CAPS.wrapping_add(i), moved.unwrap_or(0));
+            let word = match moved {
+                Ok(word) => word,
+                Err(Error::Denied) => buffer::DENIED_CAP,
+                Err(_) => 0,
+            };
+            self.buffer_put(to, buffer::RECEIVED_CAPS.wrapping_add(i), word);
         }
         count
     }

@@ -53,6 +53,8 @@ pub struct Session {
     pub endpoint: Field<Link<Endpoint>>,
     /// The type that security rules know it by.
     pub object_type: Field<u32>,
+    /// The subject label of the process that made it: inside it, no rules are asked.
+    pub label: Field<u32>,
     /// What the server tells the kernel of it, unique in the endpoint: the key of this node.
     pub in_endpoint: TreeLinks,
     /// Its place in `Endpoint::ended`.

@@ -84,8 +84,10 @@ impl<M: Machine> Kernel<M> {
     /// `Revoked`, but for a call whose server holds what was lent, which ends with the answer. Errors: `BadHandle`, `Retry` (there is more to do, or too many revocations are running).
     pub fn revoke(&mut self, cx: &Context) -> Result<Answer> {
         let handle = Handle::from_word(cx.arg(0)).ok_or(Error::BadHandle)?;
-        let (cap, _) = self.lookup_any(cx.process, handle)?;
-        self.revoke_start(cap)?;
+        let (cap, kind) = self.lookup_any(cx.process, handle)?;
+        if self.revoke_start(cap)? {
+            self.audit_revocation(cx.process, kind, self.object_id(kind, self.caps[cap].object.get()));
+        }
         loop {
             if self.revoke_step(cap) {
                 self.revoke_done(cap);

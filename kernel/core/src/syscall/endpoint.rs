@@ -16,10 +16,11 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Makes a session with a badge above all that the endpoint has ever used, charged to the caller. Errors:
-    /// `BadArgument` (badge 0, or an object type past 32 bits), `Exists` (such a badge was used), `OutOfQuota`,
-    /// `OutOfMemory`, `TableFull`.
+    /// `BadArgument` (badge 0, or an object type past 32 bits), `Exists` (such a badge was used), `Denied` (the
+    /// caller may not make sessions of the type), `OutOfQuota`, `OutOfMemory`, `TableFull`.
     pub fn session_create(&self, cx: &Context) -> Result<Answer> {
         let object_type = u32::try_from(cx.arg(2)).map_err(|_| Error::BadArgument)?;
+        self.make_decide(cx.process, object_type)?;
         let handle = self.session_make(cx.id::<Endpoint>(), cx.process, cx.arg(1), object_type)?;
         Ok(Answer::one(handle.word()))
     }

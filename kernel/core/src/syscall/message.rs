@@ -19,13 +19,16 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// As `call`, on the root session that a scheme name is bound to. Errors besides: `NotFound` (no such name),
-    /// `NoRight` (the binding may not be called), `BadAddress`, `NameTooLong`, `InvalidName`.
+    /// `NoRight` (the binding may not be called), `Denied` (the policy), `BadAddress`, `NameTooLong`, `InvalidName`.
     pub fn open(&self, cx: &Context) -> Result<Answer> {
         let name = self.scheme_name_argument(cx, cx.arg(0), cx.arg(3))?;
         let namespace = self.processes[cx.process].namespace.get().ok_or(Error::NotFound)?;
         let (session, rights) = self.name_lookup(namespace, name)?;
         if !rights.contains(Rights::SEND) {
             return Err(Error::NoRight);
+        }
+        if self.security.is_loaded() {
+            self.open_decide(cx, session, name)?;
         }
         let bound_with = self.name_via(self.name_record(namespace, name)?);
         let answer = self.call_session(cx, session)?;

@@ -46,11 +46,13 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// `namespace_session`. It stems from the capability that the name was bound with. Errors: `NameTooLong`, `InvalidName`,
-    /// `BadAddress`, `NotFound`, `Retry`, `TableFull`, `OutOfQuota`, `OutOfMemory`.
+    /// `BadAddress`, `NotFound`, `Denied` (the policy), `Retry`, `TableFull`, `OutOfQuota`, `OutOfMemory`.
     pub fn namespace_session(&self, cx: &Context) -> Result<Answer> {
         let name = self.scheme_name_argument(cx, cx.arg(1), cx.arg(2))?;
         let namespace = cx.id::<Namespace>();
         let (session, rights) = self.name_lookup(namespace, name)?;
+        self.cap_room(cx.process, 1)?;
+        let rights = self.name_decide(cx.process, session, rights, name)?;
         let bound_with = self.name_via(self.name_record(namespace, name)?);
         let handle = self.cap_insert_below(cx.process, Kind::Session, session.raw(), rights, bound_with)?;
         Ok(Answer::one(handle.word()))

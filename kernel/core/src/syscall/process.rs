@@ -31,6 +31,7 @@ impl<M: Machine> Kernel<M> {
         self.user_read(cx.process, cx.arg(1), name)?;
         self.cap_room(cx.process, 2)?;
         let process = self.process_make(cx.id::<Quota>(), words(&bytes), limit, namespace)?;
+        self.processes[process].label.set(self.processes[cx.process].label.get());
         let space = self.processes[process].space.get().expect("invariant: a process is made with a space");
         let handle = self.cap_give(cx, Kind::Process, process.raw(), MAKER);
         let space = self.cap_give(cx, Kind::AddressSpace, space.raw(), MAKER);
@@ -38,7 +39,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// `process_grant`. Errors: `BadHandle`, `NoRight` (`TRANSFER` is asked), `BadArgument` (unknown rights), `Closed` (the
-    /// process has ended), `Retry`, and `TableFull`, `OutOfQuota`, `OutOfMemory` of the process that receives.
+    /// process has ended), `Denied` (the policy), `Retry`, and `TableFull`, `OutOfQuota`, `OutOfMemory` of the process that receives.
     pub fn process_grant(&self, cx: &Context) -> Result<Answer> {
         let handle = Handle::from_word(cx.arg(1)).ok_or(Error::BadHandle)?;
         let rights = Rights::from_word(cx.arg(2)).ok_or(Error::BadArgument)?;
@@ -96,7 +97,8 @@ impl<M: Machine> Kernel<M> {
             process.run_time_ns.get(),
         ];
         let mut out = [0; PROCESS_INFO_WORDS];
-        let all = head.into_iter().chain(process.name.iter().map(|w| w.get()));
+        let tail = [u64::from(process.label.get())];
+        let all = head.into_iter().chain(process.name.iter().map(|w| w.get())).chain(tail);
         for (place, word) in out.iter_mut().zip(all) {
             *place = word;
         }

@@ -4,10 +4,10 @@
 use super::World;
 use crate::id::Id;
 use crate::list::{Cancelled, InLease, InVia, Queue};
-use crate::object::{Cap, Reply, ReplyState, ThreadState};
+use crate::object::{Cap, Reply, ReplyState, Session, ThreadState};
 use crate::sched::donation::Donating;
 use crate::tree::{Deadline, Sending, TreeNode};
-use abi::Kind;
+use abi::{Kind, Rights};
 use std::collections::BTreeMap;
 
 /// Everything in a tree, by walking it from the root; panics where a key is out of order.
@@ -35,6 +35,7 @@ impl<const FAULT: u8> World<FAULT> {
         self.check_replies();
         self.check_leases();
         self.check_uses();
+        self.check_labels();
     }
 
     /// What stems from a capability stands in its list, and leads back to it.
@@ -66,6 +67,31 @@ impl<const FAULT: u8> World<FAULT> {
                 ThreadState::Receiving => assert_eq!(t.serving.get(), None),
                 ThreadState::Sending | ThreadState::Waiting | ThreadState::Polling => {}
                 state => panic!("{state:?} waits through no capability"),
+            }
+        }
+    }
+
+    /// Once a policy is loaded, nobody holds a session made since that its label may not have, nor with more rights.
+    fn check_labels(&self) {
+        let k = &self.kernel;
+        if !k.security.is_loaded() {
+            return;
+        }
+        for process in k.processes.iter_used() {
+            let label = k.processes[process].label.get();
+            for cap in (0..).map_while(|index| k.cap_at(process, index)) {
+                let entry = &k.caps[cap];
+                if entry.kind() != Some(Kind::Session) {
+                    continue;
+                }
+                let session = &k.sessions[Id::<Session>::try_new(entry.object.get() as usize).expect("a session")];
+                let old = session.header.object_id.get() <= k.security.since.get();
+                if old || session.label.get() == label {
+                    continue;
+                }
+                let allowed = k.policy_rights(label, session.object_type.get());
+                assert!(allowed.contains(Rights::SEND), "a session that label {label} may not have");
+                assert!(allowed.contains(entry.rights()), "more rights than label {label} may have");
             }
         }
     }

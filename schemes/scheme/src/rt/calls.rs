@@ -264,6 +264,8 @@ pub struct ProcessInfo {
     pub run_ns: u64,
     /// Its name.
     pub name: String,
+    /// Its subject label.
+    pub label: u32,
 }
 
 /// Tells of a process.
@@ -271,10 +273,10 @@ pub fn process_info(process: Handle) -> Result<ProcessInfo> {
     let mut words = [0u64; PROCESS_INFO_WORDS];
     // SAFETY: the kernel writes PROCESS_INFO_WORDS words.
     unsafe { syscall::process_info(process, words.as_mut_ptr() as u64) }?;
-    let [id, state, code, threads, pages, capabilities, priority_limit, run_ns, name @ ..] = words;
+    let [id, state, code, threads, pages, capabilities, priority_limit, run_ns, name @ .., label] = words;
     let bytes: Vec<u8> = name.iter().flat_map(|word| word.to_le_bytes()).take_while(|&b| b != 0).collect();
     let name = String::from_utf8_lossy(&bytes).into_owned();
-    Ok(ProcessInfo { id, state, code, threads, pages, capabilities, priority_limit, run_ns, name })
+    Ok(ProcessInfo { id, state, code, threads, pages, capabilities, priority_limit, run_ns, name, label: label as u32 })
 }
 
 /// One entry of a process's capability table.

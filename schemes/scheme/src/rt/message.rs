@@ -136,13 +136,14 @@ fn put_leases(leases: &mut [Lend<'_>]) -> usize {
 }
 
 fn received_caps(extras: Extras) -> Caps {
-    Caps::new(core::array::from_fn(|i| {
-        if i < extras.caps() {
-            Handle(buffer::get(layout::RECEIVED_CAPS + i) as u32)
-        } else {
-            Handle::NONE
-        }
-    }))
+    let words: [u64; CAPS] =
+        core::array::from_fn(|i| if i < extras.caps() { buffer::get(layout::RECEIVED_CAPS + i) } else { 0 });
+    let caps = Caps::new(words.map(|word| Handle(word as u32)));
+    if words.contains(&layout::DENIED_CAP) {
+        caps.partly_denied()
+    } else {
+        caps
+    }
 }
 
 fn send_request(call: Call, rdi: u64, r8: u64, request: &mut Outgoing<'_>) -> Result<Incoming> {

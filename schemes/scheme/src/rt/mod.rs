@@ -11,6 +11,7 @@
 //! - [`lease`]: copying, mapping and pinning what callers lent
 //! - [`memory`]: mapping Memory objects
 //! - [`quota`]: accounts: limits, and what they are used for
+//! - [`security`]: labels, policy, audit record
 //! - [`start`]: entry, start block, panics
 //! - [`heap`]: the global allocator
 //! - [`thread`]: more threads
@@ -24,6 +25,7 @@ pub mod lease;
 pub mod memory;
 pub mod message;
 pub mod quota;
+pub mod security;
 pub mod start;
 pub mod syscall;
 pub mod thread;
