@@ -12,6 +12,7 @@
 //! - [`fault`]: the report on a thread that died of a fault
 //! - [`boot`]: what the loader tells the kernel, and what the kernel gives init
 //! - [`start`]: what a new process finds in its first page
+//! - [`thread`]: a thread's registers, the frames of upcalls, the messages on faults
 //! - [`initfs`]: the archive that travels with the kernel
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
@@ -28,6 +29,7 @@ pub mod message;
 pub mod refusal;
 pub mod rights;
 pub mod start;
+pub mod thread;
 
 pub use error::{Error, Result};
 pub use handle::Handle;

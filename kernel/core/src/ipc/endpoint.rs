@@ -76,6 +76,14 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    /// A thread inherits from no endpoint's queue any more, until it receives again.
+    pub(crate) fn serve_no_more(&self, id: Id<Thread>) {
+        if let Some(endpoint) = self.threads[id].serving.replace(None) {
+            self.endpoints[endpoint].server.set(None);
+            self.priority_update(id);
+        }
+    }
+
     /// Has every end of a session that is not acknowledged told again.
     #[inline(always)]
     pub(crate) fn round_begin(&self, endpoint: &Endpoint) {

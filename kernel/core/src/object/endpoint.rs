@@ -89,7 +89,7 @@ pub struct Reply {
     pub header: Header,
     /// What it is doing.
     pub state: Field<ReplyState>,
-    /// How many of `leases` are in use.
+    /// How many of `leases` are in use. Bit 7: something about its caller is unusual, the fast path leaves it alone.
     pub lease_count: Field<u8>,
     /// The error number the caller is told if its server dies; 0: `Restarted`.
     pub end_error: Field<u16>,
@@ -106,4 +106,24 @@ pub struct Reply {
     /// What the caller lent.
     pub leases: [Field<Link<Lease>>; 4],
 }
+}
+
+/// `Reply::lease_count`: the fast path leaves this call alone.
+const IRREGULAR: u8 = 0x80;
+
+impl Reply {
+    /// Has the fast path leave this call alone, until it is answered.
+    pub fn mark_irregular(&self) {
+        self.lease_count.update(|n| n | IRREGULAR);
+    }
+
+    /// How many leases its call has.
+    pub fn leases_lent(&self) -> u8 {
+        self.lease_count.get() & !IRREGULAR
+    }
+
+    /// The call is over: it has no leases any more, and nothing unusual. Answers how many leases it had.
+    pub fn leases_take(&self) -> u8 {
+        self.lease_count.replace(0) & !IRREGULAR
+    }
 }

@@ -137,6 +137,12 @@ pub struct Thread {
     pub send_lease_count: Field<u8>,
     /// Whether it is suspended, whatever else it does.
     pub suspended: Field<bool>,
+    /// Whether what it sends, or waits for the answer to, is a fault of its own.
+    pub faulting: Field<bool>,
+    /// What the next upcall interrupts: a number of `abi::thread::Interrupted`.
+    pub upcall_interrupts: Field<u8>,
+    /// Whether its faults can be upcalls.
+    pub upcall_faults: Field<bool>,
     /// Whether upcalls are held back: by itself, or because one runs.
     pub upcall_masked: Field<bool>,
     /// Paging: whether it wants to write.
@@ -159,6 +165,8 @@ pub struct Thread {
     pub parked: Field<Link<Parked>>,
     /// The session that its faults are told through (a reference).
     pub fault_session: Field<Link<Session>>,
+    /// Its last fault that was told or is to be told: vector, code, address.
+    pub fault: [Field<u64>; 3],
     /// Paging, FutexWaiting: the memory object.
     pub waits_in: Field<Link<Memory>>,
     /// Paging: the page. FutexWaiting: the byte offset of the word.

@@ -4,7 +4,7 @@
 use super::World;
 use crate::id::Id;
 use crate::list::{InLease, Queue};
-use crate::object::{Reply, ReplyState, ThreadState};
+use crate::object::{ProcessState, Reply, ReplyState, ThreadState};
 use crate::sched::donation::Donating;
 use crate::tree::{Deadline, Sending, TreeNode};
 use std::collections::BTreeMap;
@@ -33,6 +33,54 @@ impl<const FAULT: u8> World<FAULT> {
         self.check_endpoints();
         self.check_replies();
         self.check_leases();
+        self.check_stopped();
+    }
+
+    /// Nobody who is suspended runs, or can be switched to unseen; nobody goes on past an upcall that is due; what is
+    /// parked leads to its call and back.
+    fn check_stopped(&self) {
+        let k = &self.kernel;
+        let irregular = |id: Id<Reply>| k.replies[id].lease_count.get() != k.replies[id].leases_lent();
+        for id in k.threads.iter_used() {
+            let t = &k.threads[id];
+            let (state, suspended) = (t.state.get(), t.suspended.get());
+            let Some(process) = t.process.get() else {
+                assert_eq!((t.parked.get(), t.fault_session.get()), (None, None), "{id:?} has ended");
+                continue;
+            };
+            assert!(suspended || state != ThreadState::Suspended, "{id:?}");
+            let parked = t.parked.get().map(|parked| &k.parked[parked]);
+            let is_parked = parked.is_some_and(|p| p.is_used.get());
+            let due = t.upcall_is_due() && k.processes[process].state.get() == ProcessState::Running;
+            match state {
+                ThreadState::Ready | ThreadState::Running => {
+                    assert!(!suspended, "{id:?} {state:?}");
+                    assert!(!due, "{id:?} {state:?} past an upcall");
+                    assert!(!t.faulting.get());
+                }
+                ThreadState::AwaitingReply => {
+                    let reply = t.reply.get().expect("bound");
+                    assert!(!due || is_parked || t.faulting.get(), "{id:?} could run its upcall");
+                    assert!(!(suspended || due || t.faulting.get()) || irregular(reply), "the fast path would not see it");
+                }
+                ThreadState::Receiving => {
+                    let served = k.endpoints[t.endpoint.get().expect("somewhere")].server.get();
+                    assert!(!suspended || served != Some(id), "the fast path would not see it");
+                    assert!(!due);
+                }
+                ThreadState::Suspended | ThreadState::Paging | ThreadState::Inactive => {}
+                ThreadState::Sending => assert!(!due || t.faulting.get()),
+                _ => assert!(!due, "{id:?} {state:?} could run its upcall"),
+            }
+            assert!(t.upcall_entry.get() == 0 || parked.is_some());
+            let Some(parked) = parked else { continue };
+            assert_eq!(is_parked, parked.is_answered.get() || parked.reply.get().is_some());
+            assert!(!(parked.is_answered.get() && parked.reply.get().is_some()));
+            if let Some(reply) = parked.reply.get() {
+                assert_eq!(k.replies[reply].caller.get(), Some(id));
+                assert!(irregular(reply), "the fast path would not see it");
+            }
+        }
     }
 
     fn check_threads(&self) {
@@ -58,7 +106,10 @@ impl<const FAULT: u8> World<FAULT> {
             if state != ThreadState::Inactive {
                 assert_eq!(t.priority.get(), k.priority_due(id), "{id:?} {state:?}");
             }
-            let may_wait_for_time = !matches!(state, ThreadState::Inactive | ThreadState::Ready | ThreadState::Running);
+            let may_wait_for_time = !matches!(
+                state,
+                ThreadState::Inactive | ThreadState::Ready | ThreadState::Running | ThreadState::Suspended
+            );
             assert!(may_wait_for_time || !deadlines.contains(&id));
             if let Some(endpoint) = t.serving.get() {
                 assert_eq!(k.endpoints[endpoint].server.get(), Some(id));
@@ -118,7 +169,9 @@ impl<const FAULT: u8> World<FAULT> {
             if let Some(caller) = r.caller.get() {
                 let t = &k.threads[caller];
                 assert!(matches!(state, ReplyState::Bound | ReplyState::Dead), "{state:?}");
-                assert_eq!((t.state.get(), t.reply.get()), (ThreadState::AwaitingReply, Some(id)));
+                if k.parked_at(caller, id).is_none() {
+                    assert_eq!((t.state.get(), t.reply.get()), (ThreadState::AwaitingReply, Some(id)));
+                }
             } else {
                 assert_ne!(state, ReplyState::Bound);
             }
@@ -132,7 +185,7 @@ impl<const FAULT: u8> World<FAULT> {
                 (_, receiver) => assert_eq!(receiver, None, "{state:?}"),
             }
             let lent = r.leases.iter().filter(|l| l.get().is_some()).count();
-            assert!(lent <= usize::from(r.lease_count.get()));
+            assert!(lent <= usize::from(r.leases_lent()));
             let taken = matches!(state, ReplyState::Bound | ReplyState::Cancelled | ReplyState::Dead);
             assert!(taken || r.lease_count.get() == 0);
             assert!(taken || r.end_error.get() == 0, "{state:?}");
