@@ -61,7 +61,10 @@ impl<const FAULT: u8> World<FAULT> {
                 ThreadState::AwaitingReply => {
                     let reply = t.reply.get().expect("bound");
                     assert!(!due || is_parked || t.faulting.get(), "{id:?} could run its upcall");
-                    assert!(!(suspended || due || t.faulting.get()) || irregular(reply), "the fast path would not see it");
+                    assert!(
+                        !(suspended || due || t.faulting.get()) || irregular(reply),
+                        "the fast path would not see it"
+                    );
                 }
                 ThreadState::Receiving => {
                     let served = k.endpoints[t.endpoint.get().expect("somewhere")].server.get();

@@ -5,6 +5,7 @@
 #[allow(dead_code, reason = "shared with the tests of messages, which use the rest")]
 mod kit;
 
+mod exhausted;
 mod faults;
 mod foreign;
 mod parked;

@@ -17,6 +17,8 @@ pub const STACK: u64 = MEMORY + 16 * 4096;
 pub const STACK_LENGTH: u64 = 2 * 4096;
 /// Where words are written and read.
 pub const PLACE: u64 = MEMORY + 20 * 4096;
+/// Where the memory of test processes ends.
+pub const MEMORY_END: u64 = MEMORY + kernel_core::world::PAGES * 4096;
 /// Where nothing is mapped.
 pub const NOWHERE: u64 = MEMORY + 0x100_0000;
 

@@ -186,7 +186,10 @@ fn every_state_bears_every_action_and_answers_as_documented() {
             let before = (s.state(s.p.c), s.runs(s.p.c));
             let outcome = act(&mut s, action);
             assert_eq!(failed(outcome), expected(state, action), "{state:?} {action:?}");
-            assert!(failed(outcome).is_some() || matches!(outcome, Outcome::Done(_)), "{state:?} {action:?}: {outcome:?}");
+            assert!(
+                failed(outcome).is_some() || matches!(outcome, Outcome::Done(_)),
+                "{state:?} {action:?}: {outcome:?}"
+            );
             if failed(outcome).is_some() && state != State::Ended {
                 let same = s.state(s.p.c) == before.0 || s.runs(s.p.c) && before.1;
                 assert!(same, "{state:?} {action:?}: refused, and something happened");

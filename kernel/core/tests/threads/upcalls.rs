@@ -312,29 +312,6 @@ fn what_a_handler_may_be() {
 }
 
 #[test]
-fn a_handler_is_charged() {
-    let mut s = Scene::new();
-    let k_quota = s.p.k_quota;
-    let small = s.ok(Call::QuotaSplit, &[k_quota, 24, 0])[0];
-    let quota = s.p.w.object::<kernel_core::object::Quota>(s.p.keeper, small);
-    let kernel = &s.p.w.kernel;
-    let words = kernel_core::cap::namespace::words(b"small");
-    let process = kernel.process_make(quota, words, 255, None).expect("room");
-    let all = abi::memory::Protection::READ | abi::memory::Protection::WRITE;
-    let memory = kernel.memory_new(kernel.root_quota(), 4, abi::memory::MemoryFlags::empty()).expect("memory");
-    let space = kernel.processes[process].space.get().expect("it runs");
-    let backing = kernel_core::mm::mapping::Backing::Memory(memory, 0);
-    kernel.space_enter(space, MEMORY, 4, backing, all, all).expect("free");
-    let thread = s.p.w.thread(process, 10);
-    // All but what a frame would take.
-    while s.p.w.kernel.charge(quota, 1).is_ok() {}
-    assert_eq!(s.p.w.err(thread, Call::UpcallHandler, &[ENTRY, 0, 0, 0]), Error::OutOfQuota);
-    assert_eq!(s.p.w.kernel.threads[thread].upcall_entry.get(), 0);
-    s.p.w.kernel.uncharge(quota, 1);
-    s.p.w.ok(thread, Call::UpcallHandler, &[ENTRY, 0, 0, 0]);
-}
-
-#[test]
 fn what_an_upcall_may_say_and_to_whom() {
     let mut s = Scene::new();
     let (tc, client) = (s.tc, s.p.client);
