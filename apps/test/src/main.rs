@@ -5,7 +5,7 @@
 //! - [`raw`]: faults on purpose, raw calls
 //! - [`disk`]: a block driver's counters, for tests that attach one
 //! - one file a subject: [`die`], [`handles`], [`names`], [`messages`], [`leases`], [`mapped`], [`frames`], [`memory`],
-//!   [`process`], [`time`], [`registers`], [`revoke`], [`security`], [`quota`], [`chaos`]
+//!   [`process`], [`time`], [`registers`], [`upcall`], [`debug`], [`revoke`], [`security`], [`quota`], [`chaos`]
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
 #![deny(unsafe_code)]
@@ -13,6 +13,7 @@
 extern crate alloc;
 
 mod chaos;
+mod debug;
 mod die;
 mod disk;
 mod frames;
@@ -31,6 +32,7 @@ mod revoke;
 mod security;
 mod tap;
 mod time;
+mod upcall;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -50,6 +52,8 @@ fn all() -> Vec<&'static Test> {
         quota::TESTS,
         process::TESTS,
         registers::TESTS,
+        upcall::TESTS,
+        debug::TESTS,
         revoke::TESTS,
         security::TESTS,
         leases::TESTS,

@@ -2,7 +2,7 @@
 //! given and nothing else.
 
 use crate::tap::{fail, works, Check};
-use crate::{chaos, die, leases, mapped, names, process, revoke, security};
+use crate::{chaos, debug, die, leases, mapped, names, process, revoke, security, upcall};
 use abi::{Handle, Rights};
 use alloc::format;
 use alloc::vec::Vec;
@@ -106,7 +106,7 @@ pub type Role = (&'static str, fn(&[&str]) -> u64);
 
 /// Plays a part; the exit status.
 pub fn play(name: &str, words: &[&str]) -> u64 {
-    let parts: [&[Role]; 8] = [
+    let parts: [&[Role]; 10] = [
         die::PARTS,
         names::PARTS,
         process::PARTS,
@@ -114,6 +114,8 @@ pub fn play(name: &str, words: &[&str]) -> u64 {
         mapped::PARTS,
         revoke::PARTS,
         security::PARTS,
+        upcall::PARTS,
+        debug::PARTS,
         chaos::PARTS,
     ];
     let all: Vec<&Role> = parts.into_iter().flatten().collect();

@@ -264,3 +264,162 @@ pub fn inspect(handle: Handle) -> Result<u64> {
 pub fn is_bad(result: Result<u64>) -> bool {
     result == Err(Error::BadHandle)
 }
+
+/// Asks to have an upcall handler at any address, with any stack.
+pub fn upcall_handler(entry: u64, stack: u64, length: u64, flags: u64) -> Result<()> {
+    // SAFETY: none: callers are parts that may be ruined, or pass what is refused.
+    unsafe { syscall::upcall_handler(entry, stack, length, flags) }
+}
+
+/// Goes on from a frame, if the kernel lets it; answers only if it does not.
+pub fn upcall_return(frame: u64) -> Result<()> {
+    // SAFETY: as in `upcall_handler`.
+    unsafe { syscall::upcall_return(frame) }
+}
+
+/// Sets another thread's registers.
+pub fn set_registers(thread: Handle, registers: &abi::thread::Registers) -> Result<()> {
+    // SAFETY: callers change what the code in this file lets them change, or what is refused.
+    unsafe { scheme::rt::debug::set_registers(thread, registers) }
+}
+
+/// Loads a word, or answers what an upcall's [`skip_load`] puts in its place.
+#[cfg(target_os = "none")]
+pub fn load_or_skip(address: u64) -> u64 {
+    let value;
+    // SAFETY: a load hurts nobody; 3 bytes (48 8b 07), which `skip_load` counts on.
+    unsafe { core::arch::asm!("mov rax, [rdi]", in("rdi") address, out("rax") value, options(nostack, readonly)) };
+    value
+}
+
+/// See above.
+#[cfg(not(target_os = "none"))]
+pub fn load_or_skip(address: u64) -> u64 {
+    address
+}
+
+/// Has the thread that faulted in [`load_or_skip`] go on as if it had loaded this.
+pub fn skip_load(upcall: &mut scheme::rt::upcall::Upcall<'_>, value: u64) {
+    // SAFETY: callers use it for faults of `load_or_skip` alone, which bears any value.
+    let frame = unsafe { upcall.frame_mut() };
+    frame.rip += 3;
+    frame.rax = value;
+}
+
+/// Goes through `upcall_return` with these flags and a stack pointer that is no address, and comes back; the flags that were found
+/// there. With TF among them it does not come back.
+#[cfg(target_os = "none")]
+pub fn odd_frame(flags: u64) -> u64 {
+    #[repr(align(16))]
+    struct Aligned([u64; abi::thread::FRAME_WORDS]);
+    let mut frame = Aligned([0; abi::thread::FRAME_WORDS]);
+    let found;
+    // SAFETY: 1. the frame goes on at 2:, with rsp restored from r9 before anything uses it, and rbx, which it sets too, from
+    // r8; 2. all other registers that it changes are named; the flags are plain again before any compiled code runs.
+    unsafe {
+        core::arch::asm!(
+            // FRAME_HEAD words, then rax rbx rcx rdx rsi rdi rbp rsp r8 r9 …, rip at 24, flags at 25, FS base at 26.
+            "lea rax, [rip + 2f]",
+            "mov [rdi + 24 * 8], rax",
+            "mov [rdi + 25 * 8], rsi",
+            "mov [rdi + 16 * 8], rbx",
+            "mov [rdi + 17 * 8], rsp",
+            "mov [rdi + 14 * 8], rbp",
+            "mov rax, fs:[{own}]",
+            "mov [rdi + 26 * 8], rax",
+            "mov rax, 0x8000000000000000",
+            "mov [rdi + 15 * 8], rax",
+            "mov eax, {call}",
+            "syscall",
+            // Refused.
+            "mov rdx, -1",
+            "jmp 3f",
+            "2:",
+            "mov rbx, r8",
+            "mov rsp, r9",
+            "pushfq",
+            "pop rdx",
+            "push 0x202",
+            "popfq",
+            "3:",
+            call = const Call::UpcallReturn as u64,
+            own = const scheme::rt::buffer::SELF * 8,
+            inout("rdi") frame.0.as_mut_ptr() => _,
+            inout("rsi") flags => _,
+            out("rdx") found, out("rax") _, out("rcx") _, out("r8") _, out("r9") _, out("r10") _, out("r11") _,
+            out("r12") _, out("r13") _, out("r14") _, out("r15") _,
+        );
+    }
+    found
+}
+
+/// See above.
+#[cfg(not(target_os = "none"))]
+pub fn odd_frame(flags: u64) -> u64 {
+    flags
+}
+
+/// Instructions that [`climb`] executes after its `syscall` and before its end, one of which another thread may change.
+pub const STEPS: u64 = 8;
+
+/// Suspends itself, and counts to [`STEPS`] in rax, one an instruction, from what it is given when it is resumed.
+#[cfg(target_os = "none")]
+pub fn climb() -> u64 {
+    let count;
+    // SAFETY: no memory is touched; the registers are named.
+    unsafe {
+        core::arch::asm!(
+            "syscall",
+            "inc rax", "inc rax", "inc rax", "inc rax", "inc rax", "inc rax", "inc rax", "inc rax",
+            inlateout("rax") Call::ThreadSuspend as u64 => count, inlateout("rdi") Handle::SELF_THREAD.word() => _,
+            lateout("rsi") _, lateout("rdx") _, lateout("r8") _, lateout("rcx") _, lateout("r11") _,
+        );
+    }
+    count
+}
+
+/// See above.
+#[cfg(not(target_os = "none"))]
+pub fn climb() -> u64 {
+    STEPS
+}
+
+#[cfg(target_os = "none")]
+core::arch::global_asm!(
+    // What a handler of foreign numbers looks like: rax the number, rcx the way back, r11 the flags. This one knows Linux's
+    // write(1, …), which says that all was written, and answers -38 (ENOSYS) to all else. The red zone is left alone.
+    ".global limitless_test_foreign",
+    "limitless_test_foreign:",
+    "cmp rax, 1",
+    "jne 2f",
+    "cmp rdi, 1",
+    "jne 2f",
+    "mov rax, rdx",
+    "jmp rcx",
+    "2: mov rax, -38",
+    "jmp rcx",
+);
+
+/// Has foreign numbers handled by a stub that knows write(1, …) of Linux; `false`: no more.
+#[cfg(target_os = "none")]
+pub fn foreign_handler(process: Handle, on: bool) -> Result<()> {
+    extern "C" {
+        fn limitless_test_foreign();
+    }
+    let entry = if on { limitless_test_foreign as *const () as u64 } else { 0 };
+    // SAFETY: the stub keeps all that a foreign call's caller counts on.
+    unsafe { syscall::foreign_handler(process, entry) }
+}
+
+/// See above.
+#[cfg(not(target_os = "none"))]
+pub fn foreign_handler(process: Handle, on: bool) -> Result<()> {
+    let _ = (process, on);
+    Err(Error::NotSupported)
+}
+
+/// A foreign handler at any address.
+pub fn foreign_handler_at(entry: u64) -> Result<()> {
+    // SAFETY: callers pass what is refused.
+    unsafe { syscall::foreign_handler(Handle::SELF_PROCESS, entry) }
+}

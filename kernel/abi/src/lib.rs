@@ -13,6 +13,7 @@
 //! - [`fault`]: the report on a thread that died of a fault
 //! - [`boot`]: what the loader tells the kernel, and what the kernel gives init
 //! - [`start`]: what a new process finds in its first page
+//! - [`thread`]: a thread's registers, the frames of upcalls, the messages on faults
 //! - [`initfs`]: the archive that travels with the kernel
 //! - [`security`]: policies, labels, types, audit records
 #![cfg_attr(not(test), no_std)]
@@ -32,6 +33,7 @@ pub mod refusal;
 pub mod rights;
 pub mod security;
 pub mod start;
+pub mod thread;
 
 pub use error::{Error, Result};
 pub use handle::Handle;

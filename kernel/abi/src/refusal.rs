@@ -23,6 +23,59 @@ refusals! {
     Clock {}
     Sleep {
         Cancelled "the wait was cancelled",
+        Interrupted "an upcall came",
+    }
+    ThreadSuspend {
+        Closed "the thread has ended",
+        WrongState "it is suspended already",
+    }
+    ThreadResume {
+        Closed "the thread has ended",
+        WrongState "it is not suspended",
+    }
+    ThreadRegisters {
+        Closed "the thread has ended",
+        WrongState "it is neither suspended nor is its fault with its handler",
+        BadAddress "the words can't be written there",
+        OutOfQuota "a page to write to could not be brought in",
+        OutOfMemory "a page to write to could not be brought in",
+    }
+    ThreadSetRegisters {
+        Closed "the thread has ended",
+        WrongState "it waits or is not suspended, and its fault is not with its handler",
+        BadAddress "the words can't be read, or rip or the FS base is not in the user half",
+        OutOfQuota "a page to read from could not be brought in",
+        OutOfMemory "a page to read from could not be brought in",
+    }
+    ThreadUpcall {
+        BadArgument "no bits, or the one of faults",
+        Closed "the thread has ended",
+    }
+    UpcallHandler {
+        BadArgument "unknown flags, a stack that is too small, or a length without a stack",
+        BadAddress "entry or stack is not in the user half",
+        WrongState "no handler is to be, while a call is parked",
+        OutOfQuota "the place for a parked call is charged to the process's account",
+        OutOfMemory "there is no frame for the place of a parked call",
+    }
+    UpcallReturn {
+        BadArgument "no multiple of 16, not a frame, or a call in it that is not parked",
+        BadAddress "the frame can't be read, or rip or the FS base is not in the user half",
+        OutOfQuota "a page of the frame could not be brought in",
+        OutOfMemory "a page of the frame could not be brought in",
+    }
+    UpcallMask {
+        BadArgument "neither 0 nor 1",
+    }
+    ThreadFaultHandler {
+        BadHandle "the session's handle names nothing",
+        WrongKind "it names no session",
+        NoRight "it does not carry SEND",
+        Closed "the thread has ended",
+    }
+    ForeignHandler {
+        BadAddress "the entry is not in the user half",
+        Closed "the process has ended",
     }
     Open {
         Denied "the policy does not let the caller's label send to the root session's type",

@@ -1,16 +1,24 @@
-//! What becomes of a fault in user mode: a page is brought in, or the process
-//! ends with a report.
+//! What becomes of a fault in user mode: a page is brought in, a handler is
+//! told, or the process ends with a report.
+//!
+//! A fault that the mappings don't answer goes to the thread's fault session, as a call that the thread waits in with its
+//! registers untouched; without one to its own upcall handler, if that wants faults and is not masked; else it ends the
+//! process.
 
 use crate::address::CpuId;
 use crate::id::Id;
 use crate::kernel::{Kernel, Next};
 use crate::machine::Machine;
 use crate::mm::fault::Access;
-use crate::object::{Process, ProcessState, Thread};
+use crate::object::{Process, ProcessState, Registers, Thread, ThreadState};
 use abi::fault::{FaultReport, FRAMES};
+use abi::thread::{FAULT_TAG, UPCALL_FAULT};
+use abi::{Error, Result};
 
 /// Page fault (SDM 3A, table 6-1).
 pub const PAGE_FAULT: u64 = 14;
+/// The error code of a store by user code to a page that is not there (SDM 3A, 4.7).
+pub const USER_STORE: u64 = 6;
 /// A call number below the kernel's, in a process without a handler for these.
 pub const FOREIGN_CALL: u64 = 0x100;
 /// A fault, as the processor told it.
@@ -24,12 +32,18 @@ pub struct Fault {
     pub address: u64,
 }
 
+/// The fault that a thread's handler was told of.
+fn fault_of(thread: &Thread) -> Fault {
+    let [vector, code, address] = &thread.fault;
+    Fault { vector: vector.get(), code: code.get(), address: address.get() }
+}
+
 impl<M: Machine> Kernel<M> {
     /// The running thread of a processor faulted; its registers are in its object.
     pub fn fault(&mut self, cpu: CpuId, fault: Fault) -> Next {
         if let Some(thread) = self.current(cpu) {
             if !self.fault_resolve(thread, fault) {
-                self.fault_end(thread, fault);
+                self.fault_unresolved(thread, fault);
             }
         }
         self.leave(cpu)
@@ -44,13 +58,100 @@ impl<M: Machine> Kernel<M> {
         self.resolve_fault(space, fault.address, Access::from_code(fault.code)).is_ok()
     }
 
-    /// A thread made a call with a number that is not the kernel's.
-    pub(crate) fn foreign_call(&self, _cpu: CpuId, thread: Id<Thread>, number: u64) {
-        self.fault_end(thread, Fault { vector: FOREIGN_CALL, code: number, address: 0 });
+    /// A thread made a call with a number that is not the kernel's: it goes on at its process's handler, with rcx the way
+    /// back and r11 its flags, as `syscall` leaves them, and all else as it is.
+    pub(crate) fn foreign_call(&self, thread: Id<Thread>, number: u64) {
+        let handler = self.threads[thread].process.get().map_or(0, |p| self.processes[p].foreign_handler.get());
+        if handler == 0 {
+            return self.fault_unresolved(thread, Fault { vector: FOREIGN_CALL, code: number, address: 0 });
+        }
+        let registers = &self.threads[thread].registers;
+        registers.rcx.set(registers.rip.get());
+        registers.r11.set(registers.rflags.get());
+        registers.rip.set(handler);
+        registers.full_frame.set(1);
+    }
+
+    /// A fault of the running thread that only user code can do something about: whoever handles its faults is told, or
+    /// its own upcall handler; else its process ends.
+    fn fault_unresolved(&self, id: Id<Thread>, fault: Fault) {
+        let thread = &self.threads[id];
+        for (place, word) in thread.fault.iter().zip([fault.vector, fault.code, fault.address]) {
+            place.set(word);
+        }
+        if thread.fault_session.get().is_some() {
+            if !self.fault_send(id) {
+                self.fault_end(id, fault);
+            }
+        } else if thread.upcall_faults.get() && !thread.upcall_masked.get() && thread.upcall_entry.get() != 0 {
+            thread.upcall_bits.update(|bits| bits | UPCALL_FAULT);
+            self.upcall_begin(id);
+        } else {
+            self.fault_end(id, fault);
+        }
+    }
+
+    /// Sends a thread's fault as a call through its session; answers whether there is anyone to send it to.
+    fn fault_send(&self, id: Id<Thread>) -> bool {
+        let thread = &self.threads[id];
+        let Some(session) = thread.fault_session.get() else { return false };
+        let endpoint_id = self.session_endpoint(session);
+        let endpoint = &self.endpoints[endpoint_id];
+        if endpoint.closed.get() {
+            return false;
+        }
+        thread.faulting.set(true);
+        thread.wants_reply.set(true);
+        thread.via.set(0);
+        match self.receiver_take(endpoint_id) {
+            Some((to, reply)) => {
+                self.bind(id, to, endpoint_id, reply);
+                self.deliver(id, self.badge(session), to, Some(reply));
+                self.round_begin(endpoint);
+                self.serve(endpoint_id, to);
+                self.priority_update(to);
+                self.make_ready(to);
+            }
+            None => self.sender_enqueue(id, session, endpoint_id),
+        }
+        true
+    }
+
+    /// Writes the message that tells of a thread's fault: its tag and words.
+    pub(crate) fn fault_write(&self, thread: &Thread, to: &Registers) {
+        let [vector, code, address] = &thread.fault;
+        let r = &thread.registers;
+        to.rsi.set(FAULT_TAG);
+        let id = thread.header.object_id.get();
+        let words = [vector.get(), code.get(), address.get(), r.rip.get(), r.rsp.get(), id];
+        for (place, word) in to.words.iter().zip(words) {
+            place.set(word);
+        }
+    }
+
+    /// The handler has answered a thread's fault; answers whether the thread goes on.
+    pub(crate) fn fault_answered(&self, id: Id<Thread>, goes_on: bool) -> bool {
+        let thread = &self.threads[id];
+        thread.faulting.set(false);
+        if !goes_on {
+            self.fault_end(id, fault_of(thread));
+        }
+        goes_on
+    }
+
+    /// The handler of a thread's fault will not answer. A fault has no effect that a second telling could repeat: if the
+    /// server died, it is told again, and waits until there is a server.
+    pub(crate) fn fault_unanswered(&self, id: Id<Thread>, status: Result<()>) {
+        let thread = &self.threads[id];
+        thread.state.set(ThreadState::Inactive);
+        let told = status == Err(Error::Restarted) && self.fault_send(id);
+        if !told {
+            self.fault_answered(id, false);
+        }
     }
 
     /// Ends a thread's process because of a fault, with a report.
-    fn fault_end(&self, thread: Id<Thread>, fault: Fault) {
+    pub(crate) fn fault_end(&self, thread: Id<Thread>, fault: Fault) {
         let Some(process) = self.threads[thread].process.get() else { return };
         self.report_fault(&self.fault_report(process, thread, fault));
         self.process_end(process, ProcessState::Faulted, fault.vector as u32);

@@ -292,6 +292,7 @@ impl<const FAULT: u8> World<FAULT> {
             k.mappings.iter_used().count(),
             k.leases.iter_used().count(),
             k.watches.iter_used().count(),
+            k.parked.iter_used().count(),
         ]
     }
 }

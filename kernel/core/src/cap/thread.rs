@@ -10,7 +10,7 @@ use crate::object::{Process, ProcessState, Quota, Thread};
 use abi::{Error, Result};
 
 /// Flags that a thread starts with: interrupts on, and the bit that always is (SDM 1, 3.4.3).
-const RFLAGS: u64 = 0x202;
+pub(crate) const RFLAGS: u64 = 0x202;
 
 /// How a thread starts.
 #[derive(Clone, Copy, Debug)]
@@ -103,6 +103,12 @@ impl<M: Machine> Kernel<M> {
         self.machine.fpu_forget(fpu);
         self.frame_release(fpu);
         self.frame_release(buffer);
+        if let Some(parked) = thread.parked.replace(None) {
+            self.free(parked);
+        }
+        if let Some(session) = thread.fault_session.replace(None) {
+            self.release(session);
+        }
         if process.thread_count.get() == 0 {
             self.process_end(owner, ProcessState::Exited, 0);
         }

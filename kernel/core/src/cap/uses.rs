@@ -14,7 +14,7 @@ use crate::id::{Id, Link};
 use crate::kernel::Kernel;
 use crate::list::{InProcess, InVia};
 use crate::machine::Machine;
-use crate::object::{Cap, Mapping, Name, Thread, ThreadState};
+use crate::object::{Cap, Mapping, Name, Parked, Thread, ThreadState};
 use abi::{Error, Kind};
 
 /// Uses handed over or ended in one step.
@@ -100,18 +100,14 @@ impl<M: Machine> Kernel<M> {
 
     /// A thread that waits does so through this entry, of another process or closed already, from now on.
     pub(crate) fn wait_link(&self, id: Id<Thread>, cap: Link<Cap>, inherited: bool) {
-        self.wait_unlink(id);
         let thread = &self.threads[id];
-        thread.via.set(raw(cap));
-        let Some(cap) = cap else { return };
-        thread.via_linked.set(true);
-        thread.via_inherited.set(inherited);
-        let list = self.threads.list::<InVia>(&self.caps[cap].uses);
-        if inherited {
-            list.push_front(id);
-        } else {
-            list.push_back(id);
+        if thread.via_parked.get() {
+            // It can stand in one list only: the call that is parked is given up.
+            self.parked_withdraw(id, Error::Cancelled);
         }
+        self.wait_unlink(id);
+        thread.via.set(0);
+        self.via_list_put(id, cap, inherited);
         match thread.state.get() {
             ThreadState::AwaitingReply => {
                 if let Some(reply) = thread.reply.get() {
@@ -123,22 +119,72 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    fn via_list_put(&self, id: Id<Thread>, cap: Link<Cap>, inherited: bool) {
+        let Some(cap) = cap else { return };
+        let thread = &self.threads[id];
+        thread.via_list.set(cap.raw());
+        thread.via_inherited.set(inherited);
+        let list = self.threads.list::<InVia>(&self.caps[cap].uses);
+        if inherited {
+            list.push_front(id);
+        } else {
+            list.push_back(id);
+        }
+    }
+
+    fn via_list_leave(&self, id: Id<Thread>) {
+        let thread = &self.threads[id];
+        if let Some(cap) = self.via(thread.via_list.replace(0)) {
+            self.threads.list::<InVia>(&cap.uses).remove(id);
+        }
+    }
+
     /// The wait of a thread is over, or another begins.
     #[inline]
     pub(crate) fn wait_unlink(&self, id: Id<Thread>) {
         let thread = &self.threads[id];
-        if thread.via_linked.get() {
-            thread.via_linked.set(false);
-            if let Some(cap) = self.via(thread.via.replace(0)) {
-                self.threads.list::<InVia>(&cap.uses).remove(id);
-            }
+        if thread.via_list.get() != 0 && !thread.via_parked.get() {
+            self.via_list_leave(id);
         }
     }
 
-    /// Looks at some of the holder's threads for waits through an entry; answers whether all were looked at. Threads looked at
-    /// go to the end of their process's list, so that the next step finds the others; none can begin a wait
-    /// through the entry any more.
-    fn waits_find_step(&self, cap: Id<Cap>, each: impl Fn(Id<Thread>)) -> bool {
+    /// A thread parks its call: what that was made through goes with it.
+    pub(crate) fn via_park(&self, id: Id<Thread>, parked: &Parked) {
+        let thread = &self.threads[id];
+        parked.via.set(thread.via.replace(0));
+        thread.via_parked.set(thread.via_list.get() != 0);
+    }
+
+    /// A thread waits for its parked call again.
+    pub(crate) fn via_unpark(&self, id: Id<Thread>, parked: &Parked) {
+        let thread = &self.threads[id];
+        thread.via.set(parked.via.replace(0));
+        thread.via_parked.set(false);
+    }
+
+    /// A parked call is over.
+    pub(crate) fn via_parked_end(&self, id: Id<Thread>, parked: &Parked) {
+        parked.via.set(0);
+        if self.threads[id].via_parked.replace(false) {
+            self.via_list_leave(id);
+        }
+    }
+
+    /// A parked call is not to go on.
+    fn parked_withdraw(&self, id: Id<Thread>, error: Error) {
+        if let Some(reply) = self.parked_reply(id) {
+            self.call_withdraw(reply, error);
+        }
+        // Where its server holds what was lent it goes on to its end, but nobody can take it back again.
+        if let Some(parked) = self.parked_call(id) {
+            self.via_parked_end(id, parked);
+        }
+    }
+
+    /// Looks at some of the holder's threads for waits and parked calls through an entry; answers whether all were looked at.
+    /// Threads looked at go to the end of their process's list, so that the next step finds the others; none can begin a
+    /// wait through the entry any more.
+    fn waits_find_step(&self, cap: Id<Cap>, wait: impl Fn(Id<Thread>), parked: impl Fn(Id<Thread>)) -> bool {
         let entry = &self.caps[cap];
         let process = &self.processes[self.cap_holder(cap)];
         let threads = self.threads.list::<InProcess>(&process.threads);
@@ -150,17 +196,34 @@ impl<M: Machine> Kernel<M> {
             threads.push_back(id);
             entry.cursor.update(|n| n.saturating_add(1));
             let thread = &self.threads[id];
-            if thread.via.get() == cap.raw() && !thread.via_linked.get() && waits(thread) {
-                each(id);
+            if self.parked_call(id).is_some_and(|p| p.via.get() == cap.raw()) {
+                parked(id);
+            }
+            if thread.via.get() == cap.raw() && waits(thread) {
+                wait(id);
             }
         }
         false
     }
 
+    /// The parked call of a thread stems from the parent of what it was made through, which is closed.
+    fn parked_hand_over(&self, id: Id<Thread>, heir: Link<Cap>) {
+        if self.threads[id].via_list.get() != 0 {
+            return self.parked_withdraw(id, Error::Cancelled);
+        }
+        if let Some(parked) = self.parked_call(id) {
+            parked.via.set(0);
+            self.threads[id].via_parked.set(heir.is_some());
+            self.via_list_put(id, heir, true);
+        }
+    }
+
     /// A step of handing the uses of an entry to its parent; answers whether there are none left.
     pub(crate) fn uses_hand_over_step(&self, cap: Id<Cap>, heir: Link<Cap>) -> bool {
         let entry = &self.caps[cap];
-        if sort(entry.kind()) == Sort::Waits && !self.waits_find_step(cap, |id| self.wait_link(id, heir, true)) {
+        if sort(entry.kind()) == Sort::Waits
+            && !self.waits_find_step(cap, |id| self.wait_link(id, heir, true), |id| self.parked_hand_over(id, heir))
+        {
             return false;
         }
         for _ in 0..STEP {
@@ -174,7 +237,12 @@ impl<M: Machine> Kernel<M> {
                     None => return true,
                 },
                 Sort::Waits => match self.threads.list::<InVia>(&entry.uses).first() {
-                    Some(thread) => self.wait_link(thread, heir, true),
+                    Some(thread) => {
+                        self.via_list_leave(thread);
+                        let is_parked = self.threads[thread].via_parked.get();
+                        self.threads[thread].via_parked.set(is_parked && heir.is_some());
+                        self.via_list_put(thread, heir, true);
+                    }
                     None => return true,
                 },
                 Sort::Nothing => return true,
@@ -186,7 +254,9 @@ impl<M: Machine> Kernel<M> {
     /// A step of ending the uses of an entry that is about to go; answers whether there are none left.
     pub(crate) fn uses_end_step(&self, cap: Id<Cap>) -> bool {
         let entry = &self.caps[cap];
-        if sort(entry.kind()) == Sort::Waits && !self.waits_find_step(cap, |id| self.wait_revoke(id)) {
+        if sort(entry.kind()) == Sort::Waits
+            && !self.waits_find_step(cap, |id| self.wait_revoke(id), |id| self.parked_withdraw(id, Error::Revoked))
+        {
             return false;
         }
         self.use_end_first(entry, false)
@@ -220,14 +290,20 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// What a thread waits through was revoked. A call whose server holds what was lent ends when the server answers or
-    /// dies; all else ends at once.
+    /// What a thread waits through, or what it has parked its call through, was revoked. A call whose server holds what was
+    /// lent ends when the server answers or dies; all else ends at once.
     fn wait_revoke(&self, id: Id<Thread>) {
-        self.wait_unlink(id);
         let thread = &self.threads[id];
+        if thread.via_parked.get() {
+            return self.parked_withdraw(id, Error::Revoked);
+        }
+        self.wait_unlink(id);
         thread.via.set(0);
         if thread.state.get() == ThreadState::AwaitingReply {
-            self.call_withdraw(id, Error::Revoked);
+            self.call_withdraw(
+                thread.reply.get().expect("invariant: a call that was received has a reply"),
+                Error::Revoked,
+            );
         } else {
             self.wait_end(id);
             self.thread_answer(id, Err(Error::Revoked));

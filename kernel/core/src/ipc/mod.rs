@@ -15,6 +15,7 @@
 //! - [`notification`]: bits to signal and wait on
 //! - [`event`]: readiness of many sessions in one queue
 //! - [`futex`]: waits at words of memory
+//! - [`upcall`]: what interrupts a thread; [`parked`]: the call it was in
 //! - [`wait`]: waits that end before what they wait for
 
 pub mod call;
@@ -24,8 +25,10 @@ pub mod event;
 pub mod futex;
 pub mod lease;
 pub mod notification;
+pub mod parked;
 pub mod receive;
 pub mod reply;
 pub mod session;
 pub mod transfer;
+pub mod upcall;
 pub mod wait;

@@ -89,7 +89,11 @@ impl<M: Machine> Kernel<M> {
         self.cancel_forget(id);
         self.leases_end(id);
         let caller = reply.caller.get();
-        if let Some(to) = caller {
+        let parked = caller.and_then(|to| self.parked_at(to, id));
+        let faulting = parked.is_none() && caller.is_some_and(|to| self.threads[to].faulting.get());
+        if let (Some(to), Some(parked)) = (caller, parked) {
+            self.parked_answer(from, to, parked, out);
+        } else if let Some(to) = caller.filter(|_| !faulting) {
             self.outgoing_store(from, out);
             let caps = self.capabilities_carry(from, to);
             let registers = &self.threads[to].registers;
@@ -109,16 +113,24 @@ impl<M: Machine> Kernel<M> {
         if let Some(receiver) = receiver {
             self.priority_update(receiver);
         }
-        caller
+        if faulting {
+            let goes_on = self.threads[from].registers.rsi.get() == 0;
+            return caller.filter(|id| self.fault_answered(*id, goes_on));
+        }
+        caller.filter(|_| parked.is_none())
     }
 
     /// Parts a caller from its call: it lends the receiver its priority no more, and is in no state but on its way to
-    /// be ready. Answers the receiver, whose priority is to be brought in line.
+    /// be ready, unless it has the call parked. Answers the receiver, whose priority is to be brought in line.
     fn call_detach(&self, id: Id<Reply>) -> Link<Thread> {
         let reply = &self.replies[id];
         if let Some(caller) = reply.caller.replace(None) {
-            self.threads[caller].reply.set(None);
-            self.threads[caller].state.set(ThreadState::Inactive);
+            if let Some(parked) = self.parked_at(caller, id) {
+                parked.reply.set(None);
+            } else {
+                self.threads[caller].reply.set(None);
+                self.threads[caller].state.set(ThreadState::Inactive);
+            }
         }
         self.donor_remove(id)
     }
@@ -137,28 +149,35 @@ impl<M: Machine> Kernel<M> {
 
     /// A call that was received is not to go on: its deadline has passed, or the capability it was made through was
     /// revoked. If nothing it lent is held, it ends at once with this error; else when its server answers or dies.
-    pub(crate) fn call_withdraw(&self, id: Id<Thread>, error: Error) {
-        let reply_id = self.threads[id].reply.get().expect("invariant: a call that was received has a reply");
-        self.leases_withdraw(reply_id);
-        if self.leases_hold(reply_id) {
-            self.end_error_set(reply_id, error);
-            self.cancel_note(reply_id, error);
+    pub(crate) fn call_withdraw(&self, id: Id<Reply>, error: Error) {
+        self.leases_withdraw(id);
+        if self.leases_hold(id) {
+            self.end_error_set(id, error);
+            self.cancel_note(id, error);
             return;
         }
-        self.replies[reply_id].state.set(ReplyState::Cancelled);
-        self.replies[reply_id].end_error.set(0);
-        let receiver = self.call_detach(reply_id);
-        self.thread_answer(id, Err(error));
+        let reply = &self.replies[id];
+        reply.state.set(ReplyState::Cancelled);
+        reply.end_error.set(0);
+        let caller = reply.caller.get();
+        let parked = caller.filter(|caller| self.parked_at(*caller, id).is_some());
+        let receiver = self.call_detach(id);
+        if let Some(parked) = parked {
+            if let Some(call) = self.parked_call(parked) {
+                self.parked_fail(parked, call, error);
+            }
+        } else if let Some(caller) = caller {
+            self.thread_answer(caller, Err(error));
+        }
         if let Some(receiver) = receiver {
             self.priority_update(receiver);
         }
-        self.cancel_note(reply_id, error);
+        self.cancel_note(id, error);
     }
 
     /// A call that was received is cancelled: what it lent for copying is taken back, and the server's answer (or its
     /// end) ends it.
-    pub(crate) fn call_cancel(&self, id: Id<Thread>) {
-        let reply = self.threads[id].reply.get().expect("invariant: a call that was received has a reply");
+    pub(crate) fn call_cancel(&self, reply: Id<Reply>) {
         self.leases_withdraw(reply);
         self.end_error_set(reply, Error::Cancelled);
         self.cancel_note(reply, Error::Cancelled);
@@ -166,7 +185,11 @@ impl<M: Machine> Kernel<M> {
 
     /// The caller is gone. What is held stays until the server answers or dies.
     pub(crate) fn call_abandon(&self, id: Id<Thread>) {
-        let reply_id = self.threads[id].reply.get().expect("invariant: a call that was received has a reply");
+        self.call_give_up(self.threads[id].reply.get().expect("invariant: a call that was received has a reply"));
+    }
+
+    /// The same, for the reply object that a call is bound to.
+    pub(crate) fn call_give_up(&self, reply_id: Id<Reply>) {
         self.leases_withdraw(reply_id);
         let reply = &self.replies[reply_id];
         let receiver = self.call_detach(reply_id);
@@ -216,8 +239,12 @@ impl<M: Machine> Kernel<M> {
         self.leases_end(id);
         let error = Error::from_number(reply.end_error.replace(0)).unwrap_or(Error::Restarted);
         if let Some(caller) = reply.caller.replace(None) {
-            self.threads[caller].reply.set(None);
-            self.thread_answer(caller, Err(error));
+            if let Some(parked) = self.parked_at(caller, id) {
+                self.parked_fail(caller, parked, error);
+            } else {
+                self.threads[caller].reply.set(None);
+                self.thread_answer(caller, Err(error));
+            }
         }
         reply.state.set(ReplyState::Free);
         if reply.header.references.get() == 0 {

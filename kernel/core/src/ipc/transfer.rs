@@ -61,7 +61,7 @@ impl<M: Machine> Kernel<M> {
         Ok(word.expect("invariant: buffer words are inside the buffer").load(Relaxed))
     }
 
-    fn buffer_put(&self, thread: Id<Thread>, index: usize, value: u64) {
+    pub(crate) fn buffer_put(&self, thread: Id<Thread>, index: usize, value: u64) {
         let frame = self.threads[thread].buffer.get();
         if frame.0 != 0 {
             let word = self.machine.frame_words(frame).get(index);
@@ -181,11 +181,20 @@ impl<M: Machine> Kernel<M> {
         registers.rsi.set(sender.registers.rsi.get());
         registers.rdx.set(Extras::received(caps, leases, what).0);
         registers.r8.set(sender.account.get());
-        words_copy(&sender.registers, registers);
+        if sender.faulting.get() {
+            self.fault_write(sender, registers);
+        } else {
+            words_copy(&sender.registers, registers);
+        }
     }
 
     /// Moves the capabilities that a thread sends, and answers how many the receiver is told of.
     pub(crate) fn capabilities_carry(&self, from: Id<Thread>, to: Id<Thread>) -> usize {
+        self.capabilities_move(from, to, |i, word| self.buffer_put(to, buffer::RECEIVED_CAPS.wrapping_add(i), word))
+    }
+
+    /// The same, with the words that tell of them put elsewhere than into the receiver's buffer.
+    pub(crate) fn capabilities_move(&self, from: Id<Thread>, to: Id<Thread>, put: impl Fn(usize, u64)) -> usize {
         let (sender, receiver) = (&self.threads[from], &self.threads[to]);
         let count = usize::from(sender.send_cap_count.replace(0));
         if count == 0 || receiver.buffer.get().0 == 0 {
@@ -201,7 +210,7 @@ impl<M: Machine> Kernel<M> {
                 Err(Error::Denied) => buffer::DENIED_CAP,
                 Err(_) => 0,
             };
-            self.buffer_put(to, buffer::RECEIVED_CAPS.wrapping_add(i), word);
+            put(i, word);
         }
         count
     }
@@ -210,7 +219,7 @@ impl<M: Machine> Kernel<M> {
         let (sender, reply) = (&self.threads[from], &self.replies[reply_id]);
         let count = sender.send_lease_count.replace(0);
         reply.lease_count.set(count);
-        if sender.via_linked.get() {
+        if sender.via_list.get() != 0 && !sender.via_parked.get() || sender.suspended.get() || sender.faulting.get() {
             reply.mark_irregular();
         }
         for (i, (place, bound)) in sender.send_leases.iter().zip(&reply.leases).take(usize::from(count)).enumerate() {

@@ -11,14 +11,18 @@ use abi::{Error, Result};
 
 impl<M: Machine> Kernel<M> {
     /// Cancels what a thread waits for. A call that was received goes on until its server answers or ends, without what
-    /// it lent for copying. Errors: `WrongState` (it waits for nothing).
+    /// it lent for copying; so does one that is parked under an upcall. Errors: `WrongState` (it waits for nothing, or its
+    /// fault is with its handler).
     pub fn thread_cancel_wait(&self, id: Id<Thread>) -> Result<()> {
-        match self.threads[id].state.get() {
+        let thread = &self.threads[id];
+        match thread.state.get() {
+            _ if thread.faulting.get() => Err(Error::WrongState),
             ThreadState::Inactive | ThreadState::Ready | ThreadState::Running | ThreadState::Suspended => {
-                Err(Error::WrongState)
+                self.call_cancel(self.parked_reply(id).ok_or(Error::WrongState)?);
+                Ok(())
             }
             ThreadState::AwaitingReply => {
-                self.call_cancel(id);
+                self.call_cancel(thread.reply.get().expect("invariant: a call that was received has a reply"));
                 Ok(())
             }
             ThreadState::Sending

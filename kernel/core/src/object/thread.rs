@@ -137,18 +137,26 @@ pub struct Thread {
     pub send_lease_count: Field<u8>,
     /// Whether it is suspended, whatever else it does.
     pub suspended: Field<bool>,
+    /// Whether what it sends, or waits for the answer to, is a fault of its own.
+    pub faulting: Field<bool>,
+    /// What the next upcall interrupts: a number of `abi::thread::Interrupted`.
+    pub upcall_interrupts: Field<u8>,
+    /// Whether its faults can be upcalls.
+    pub upcall_faults: Field<bool>,
     /// Whether upcalls are held back: by itself, or because one runs.
     pub upcall_masked: Field<bool>,
     /// Paging: whether it wants to write.
     pub paging_write: Field<bool>,
     /// Polling: the queue.
     pub event_queue: Field<Link<EventQueue>>,
-    /// What it waits at through a capability: which one (raw id; 0: none, or that one ended).
+    /// What it waits at through a capability: which one (raw id; 0: none, or `via_list` says it).
     pub via: Field<u32>,
-    /// Whether it came to that capability from a child that was closed.
+    /// The capability in whose `Cap::uses` it is (raw id; 0: none).
+    pub via_list: Field<u32>,
+    /// Whether it came there from a child that was closed.
     pub via_inherited: Field<bool>,
-    /// Whether it is in `Cap::uses` of that capability.
-    pub via_linked: Field<bool>,
+    /// Whether it is there for its parked call, not for what it waits at.
+    pub via_parked: Field<bool>,
     /// Its place there.
     pub in_via: ListLinks,
     /// Bits of upcalls that were not made yet.
@@ -163,6 +171,8 @@ pub struct Thread {
     pub parked: Field<Link<Parked>>,
     /// The session that its faults are told through (a reference).
     pub fault_session: Field<Link<Session>>,
+    /// Its last fault that was told or is to be told: vector, code, address.
+    pub fault: [Field<u64>; 3],
     /// Paging, FutexWaiting: the memory object.
     pub waits_in: Field<Link<Memory>>,
     /// Paging: the page. FutexWaiting: the byte offset of the word.
@@ -178,6 +188,8 @@ pub struct Parked {
     pub is_used: Field<bool>,
     /// Whether the answer is here.
     pub is_answered: Field<bool>,
+    /// What it was made through, as `Thread::via` says it.
+    pub via: Field<u32>,
     /// The thread's deadline for it; 0: none.
     pub deadline_ns: Field<u64>,
     /// The answer: status, tag, extras.

@@ -104,7 +104,10 @@ impl<M: Machine> Kernel<M> {
     fn deadline_passed(&self, id: Id<Thread>) {
         match self.threads[id].state.get() {
             ThreadState::Sleeping => self.thread_answer(id, Ok(())),
-            ThreadState::AwaitingReply => self.call_withdraw(id, Error::TimedOut),
+            ThreadState::AwaitingReply => {
+                let reply = self.threads[id].reply.get().expect("invariant: a call that was received has a reply");
+                self.call_withdraw(reply, Error::TimedOut);
+            }
             ThreadState::Sending
             | ThreadState::Receiving
             | ThreadState::Waiting

@@ -29,9 +29,17 @@ impl<M: Machine> Kernel<M> {
         self.current(BOOT).filter(|id| self.threads[*id].state.get() == ThreadState::Running)
     }
 
-    /// Makes a thread that is in no queue ready to run.
+    /// Makes a thread that is in no queue, with its registers final, ready to run: with an upcall that is due, or, where it
+    /// is suspended, once it is resumed.
     pub fn make_ready(&self, id: Id<Thread>) {
         let thread = &self.threads[id];
+        if thread.suspended.get() {
+            thread.state.set(ThreadState::Suspended);
+            return;
+        }
+        if thread.upcall_is_due() {
+            self.upcall_begin(id);
+        }
         thread.state.set(ThreadState::Ready);
         self.ready_insert(id, false);
         self.notice(thread.priority.get());
@@ -39,6 +47,9 @@ impl<M: Machine> Kernel<M> {
 
     /// Ends the wait of a thread, which is in no queue any more, with a status.
     pub fn thread_answer(&self, id: Id<Thread>, status: Result<()>) {
+        if self.threads[id].faulting.get() {
+            return self.fault_unanswered(id, status);
+        }
         let status = status.map_or_else(|error| u64::from(error.number()), |()| 0);
         self.threads[id].registers.rax.set(status);
         self.wait_unlink(id);
@@ -48,7 +59,9 @@ impl<M: Machine> Kernel<M> {
 
     /// The running thread has just blocked: runs `to` in its place if nobody is more urgent, else makes it ready.
     pub(crate) fn hand_over(&self, cpu: CpuId, to: Id<Thread>) {
-        if self.may_switch(self.threads[to].priority.get()) {
+        let thread = &self.threads[to];
+        let regular = !thread.suspended.get() && thread.upcall_bits.get() == 0;
+        if regular && self.may_switch(thread.priority.get()) {
             self.switch_to(cpu, to);
         } else {
             self.make_ready(to);
@@ -203,6 +216,8 @@ impl<M: Machine> Kernel<M> {
             | ThreadState::Polling
             | ThreadState::Suspended => self.wait_end(id),
         }
+        self.parked_abandon(id);
+        thread.faulting.set(false);
         thread.state.set(ThreadState::Inactive);
         self.wait_unlink(id);
         self.deadline_clear(id);

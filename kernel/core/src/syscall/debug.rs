@@ -3,31 +3,67 @@
 use super::{Answer, Context};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
-use abi::{Error, Result};
+use crate::object::{Session, Thread, ThreadState};
+use abi::thread::{Registers, REGISTER_WORDS};
+use abi::{Error, Handle, Kind, Result, Rights};
 
 impl<M: Machine> Kernel<M> {
-    /// `thread_suspend`.
-    pub fn thread_suspend(&self, _cx: &Context) -> Result<Answer> {
-        Err(Error::NotSupported)
+    /// `thread_suspend`. What the thread waits for goes on; suspending is no count. A thread that suspends itself does so
+    /// with the call answered. Errors: `Closed` (it has ended), `WrongState` (it is suspended already).
+    pub fn thread_suspend(&self, cx: &Context) -> Result<Answer> {
+        self.thread_suspend_now(cx.id::<Thread>())?;
+        Ok(Answer::DONE)
     }
 
-    /// `thread_resume`.
-    pub fn thread_resume(&self, _cx: &Context) -> Result<Answer> {
-        Err(Error::NotSupported)
+    /// `thread_resume`. Errors: `Closed` (it has ended), `WrongState` (it is not suspended).
+    pub fn thread_resume(&self, cx: &Context) -> Result<Answer> {
+        self.thread_resume_now(cx.id::<Thread>())?;
+        Ok(Answer::DONE)
     }
 
-    /// `thread_registers`.
-    pub fn thread_registers(&self, _cx: &Context) -> Result<Answer> {
-        Err(Error::NotSupported)
+    /// `thread_registers`. Of a thread that is suspended, whatever it waits for, or whose fault is with its handler. Errors:
+    /// `Closed` (it has ended), `WrongState` (neither), `BadAddress`, `OutOfQuota`, `OutOfMemory` (where to write them).
+    pub fn thread_registers(&self, cx: &Context) -> Result<Answer> {
+        let thread = &self.threads[cx.id::<Thread>()];
+        thread.process.get().ok_or(Error::Closed)?;
+        if !thread.suspended.get() && !thread.faulting.get() {
+            return Err(Error::WrongState);
+        }
+        self.user_write_words(cx.process, cx.arg(1), &self.registers_of(thread).to_words())?;
+        Ok(Answer::DONE)
     }
 
-    /// `thread_set_registers`.
-    pub fn thread_set_registers(&self, _cx: &Context) -> Result<Answer> {
-        Err(Error::NotSupported)
+    /// `thread_set_registers`. Of a thread that is suspended and waits for nothing, or whose fault is with its handler: in a
+    /// wait or a call the registers hold what it waits with, so that has to end first (`thread_cancel`). Errors: `Closed`
+    /// (it has ended), `WrongState` (neither), `BadAddress` (they can't be read, or rip or the FS base is not in the user
+    /// half), `OutOfQuota`, `OutOfMemory` (where to read them).
+    pub fn thread_set_registers(&self, cx: &Context) -> Result<Answer> {
+        let thread = &self.threads[cx.id::<Thread>()];
+        thread.process.get().ok_or(Error::Closed)?;
+        if thread.state.get() != ThreadState::Suspended && !thread.faulting.get() {
+            return Err(Error::WrongState);
+        }
+        let mut words = [0; REGISTER_WORDS];
+        self.user_read_words(cx.process, cx.arg(1), &mut words)?;
+        self.registers_put(thread, &Registers::from_words(words))?;
+        Ok(Answer::DONE)
     }
 
-    /// `thread_fault_handler`.
-    pub fn thread_fault_handler(&self, _cx: &Context) -> Result<Answer> {
-        Err(Error::NotSupported)
+    /// `thread_fault_handler`. A fault that is with its handler already stays there. Errors: `BadHandle`, `WrongKind`,
+    /// `NoRight` (the session; `SEND` is asked), `Closed` (the thread has ended).
+    pub fn thread_fault_handler(&self, cx: &Context) -> Result<Answer> {
+        let thread = &self.threads[cx.id::<Thread>()];
+        let session = match cx.arg(1) == Handle::NONE.word() {
+            true => None,
+            false => Some(self.resolve(cx, cx.arg(1), Kind::Session, Rights::SEND)?.id::<Session>()),
+        };
+        thread.process.get().ok_or(Error::Closed)?;
+        if let Some(session) = session {
+            self.retain(session);
+        }
+        if let Some(before) = thread.fault_session.replace(session) {
+            self.release(before);
+        }
+        Ok(Answer::DONE)
     }
 }

@@ -12,7 +12,8 @@ impl<M: Machine> Kernel<M> {
     /// Sends a message and waits for its answer. Errors: `Closed` (the endpoint has no capability left), `BadArgument`
     /// (malformed extras, no IPC buffer, a lease without access), `BadHandle`, `NoRight` (capabilities to send),
     /// `BadAddress`, `LeaseRange`, `LeaseAccess`, `NotSupported`, `WrongState` (leases), `OutOfQuota`, `OutOfMemory`,
-    /// `TimedOut`, `Cancelled`, `Restarted` (the server died after it had received the call).
+    /// `TimedOut`, `Cancelled`, `Interrupted` (an upcall came before it was received), `Restarted` (the server died after
+    /// it had received the call).
     #[inline]
     pub fn call(&self, cx: &Context) -> Result<Answer> {
         self.call_session(cx, cx.id::<Session>())
@@ -46,12 +47,13 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Receives a message. Errors: those of a look-up of the reply object, `WrongState` (it is not free), `BadArgument`
-    /// (a deadline without an IPC buffer), `TimedOut`, `Cancelled`, `Closed` (endpoint or reply object ended).
+    /// (a deadline without an IPC buffer), `TimedOut`, `Cancelled`, `Interrupted` (an upcall came), `Closed` (endpoint or
+    /// reply object ended).
     pub fn recv(&self, cx: &Context) -> Result<Answer> {
         self.receive_at(cx, cx.id::<Endpoint>())
     }
 
-    /// Answers a call, if one is bound, and receives the next message. `TimedOut`, `Cancelled` and `Closed` mean that
+    /// Answers a call, if one is bound, and receives the next message. `TimedOut`, `Cancelled`, `Interrupted` and `Closed` mean that
     /// the answer was given; all others that nothing was done: those of a look-up of the reply object, `WrongState`
     /// (another thread receives with it), `Busy` (a lease is pinned or held by a call further down), `BadArgument`,
     /// `BadHandle`, `NoRight` (as for `call`).

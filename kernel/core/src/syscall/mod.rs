@@ -173,7 +173,7 @@ impl<M: Machine> Kernel<M> {
         let thread = self.threads.at(id);
         let number = thread.registers.rax.get();
         if number < abi::call::FIRST {
-            self.foreign_call(cpu, id, number);
+            self.foreign_call(id, number);
             return self.leave(cpu);
         }
         let process = thread.process.get().expect("invariant: a running thread has a process");

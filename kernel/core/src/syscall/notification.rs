@@ -30,7 +30,8 @@ impl<M: Machine> Kernel<M> {
         Ok(Answer::DONE)
     }
 
-    /// Waits until bits are set, and takes them. Errors: `TimedOut`, `Cancelled`, `Closed` (the notification ended).
+    /// Waits until bits are set, and takes them. Errors: `TimedOut`, `Cancelled`, `Interrupted` (an upcall
+    /// came), `Closed` (the notification ended).
     pub fn wait(&self, cx: &Context) -> Result<Answer> {
         let bits = self.notification_wait(cx.id::<Notification>(), cx.subject.cap, cx.thread, cx.arg(1))?;
         Ok(bits.map_or(Answer::Written, Answer::one))

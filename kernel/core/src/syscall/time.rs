@@ -12,7 +12,8 @@ impl<M: Machine> Kernel<M> {
         Ok(Answer::one(self.machine.now_ns()))
     }
 
-    /// Waits until a time; one that has passed (0 too) is no wait. Errors: `Cancelled`.
+    /// Waits until a time; one that has passed (0 too) is no wait. Errors: `Cancelled`, `Interrupted`
+    /// (an upcall came).
     pub fn sleep(&self, cx: &Context) -> Result<Answer> {
         let deadline_ns = cx.arg(0);
         if deadline_ns == 0 || self.is_past(deadline_ns) {

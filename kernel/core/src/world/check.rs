@@ -4,7 +4,7 @@
 use super::World;
 use crate::id::Id;
 use crate::list::{Cancelled, InLease, InVia, Queue};
-use crate::object::{Cap, Reply, ReplyState, Session, ThreadState};
+use crate::object::{Cap, ProcessState, Reply, ReplyState, Session, ThreadState};
 use crate::sched::donation::Donating;
 use crate::tree::{Deadline, Sending, TreeNode};
 use abi::{Kind, Rights};
@@ -36,6 +36,7 @@ impl<const FAULT: u8> World<FAULT> {
         self.check_leases();
         self.check_uses();
         self.check_labels();
+        self.check_stopped();
     }
 
     /// What stems from a capability stands in its list, and leads back to it.
@@ -54,12 +55,13 @@ impl<const FAULT: u8> World<FAULT> {
         }
         for id in k.threads.iter_used() {
             let t = &k.threads[id];
-            if !t.via_linked.get() {
+            let Some(cap) = Id::<Cap>::try_new(t.via_list.get() as usize) else {
+                assert!(!t.via_parked.get());
                 continue;
-            }
-            let cap = Id::<Cap>::try_new(t.via.get() as usize).expect("it is linked to an entry");
+            };
             assert!(k.threads.list::<InVia>(&k.caps[cap].uses).iter().any(|other| other == id));
             match t.state.get() {
+                _ if t.via_parked.get() => assert!(k.parked[t.parked.get().expect("parked")].reply.get().is_some()),
                 ThreadState::AwaitingReply => {
                     let reply = &k.replies[t.reply.get().expect("bound")];
                     assert!(reply.lease_count.get() & 0x80 != 0, "the fast path would forget to unlink it");
@@ -96,6 +98,56 @@ impl<const FAULT: u8> World<FAULT> {
         }
     }
 
+    /// Nobody who is suspended runs, or can be switched to unseen; nobody goes on past an upcall that is due; what is
+    /// parked leads to its call and back.
+    fn check_stopped(&self) {
+        let k = &self.kernel;
+        let irregular = |id: Id<Reply>| k.replies[id].lease_count.get() != k.replies[id].leases_lent();
+        for id in k.threads.iter_used() {
+            let t = &k.threads[id];
+            let (state, suspended) = (t.state.get(), t.suspended.get());
+            let Some(process) = t.process.get() else {
+                assert_eq!((t.parked.get(), t.fault_session.get()), (None, None), "{id:?} has ended");
+                continue;
+            };
+            assert!(suspended || state != ThreadState::Suspended, "{id:?}");
+            let parked = t.parked.get().map(|parked| &k.parked[parked]);
+            let is_parked = parked.is_some_and(|p| p.is_used.get());
+            let due = t.upcall_is_due() && k.processes[process].state.get() == ProcessState::Running;
+            match state {
+                ThreadState::Ready | ThreadState::Running => {
+                    assert!(!suspended, "{id:?} {state:?}");
+                    assert!(!due, "{id:?} {state:?} past an upcall");
+                    assert!(!t.faulting.get());
+                }
+                ThreadState::AwaitingReply => {
+                    let reply = t.reply.get().expect("bound");
+                    assert!(!due || is_parked || t.faulting.get(), "{id:?} could run its upcall");
+                    assert!(
+                        !(suspended || due || t.faulting.get()) || irregular(reply),
+                        "the fast path would not see it"
+                    );
+                }
+                ThreadState::Receiving => {
+                    let served = k.endpoints[t.endpoint.get().expect("somewhere")].server.get();
+                    assert!(!suspended || served != Some(id), "the fast path would not see it");
+                    assert!(!due);
+                }
+                ThreadState::Suspended | ThreadState::Paging | ThreadState::Inactive => {}
+                ThreadState::Sending => assert!(!due || t.faulting.get()),
+                _ => assert!(!due, "{id:?} {state:?} could run its upcall"),
+            }
+            assert!(t.upcall_entry.get() == 0 || parked.is_some());
+            let Some(parked) = parked else { continue };
+            assert_eq!(is_parked, parked.is_answered.get() || parked.reply.get().is_some());
+            assert!(!(parked.is_answered.get() && parked.reply.get().is_some()));
+            if let Some(reply) = parked.reply.get() {
+                assert_eq!(k.replies[reply].caller.get(), Some(id));
+                assert!(irregular(reply), "the fast path would not see it");
+            }
+        }
+    }
+
     fn check_threads(&self) {
         let k = &self.kernel;
         let ready = k.scheduler.queue.all(&k.threads);
@@ -119,7 +171,10 @@ impl<const FAULT: u8> World<FAULT> {
             if state != ThreadState::Inactive {
                 assert_eq!(t.priority.get(), k.priority_due(id), "{id:?} {state:?}");
             }
-            let may_wait_for_time = !matches!(state, ThreadState::Inactive | ThreadState::Ready | ThreadState::Running);
+            let may_wait_for_time = !matches!(
+                state,
+                ThreadState::Inactive | ThreadState::Ready | ThreadState::Running | ThreadState::Suspended
+            );
             assert!(may_wait_for_time || !deadlines.contains(&id));
             if let Some(endpoint) = t.serving.get() {
                 assert_eq!(k.endpoints[endpoint].server.get(), Some(id));
@@ -187,7 +242,9 @@ impl<const FAULT: u8> World<FAULT> {
             if let Some(caller) = r.caller.get() {
                 let t = &k.threads[caller];
                 assert!(matches!(state, ReplyState::Bound | ReplyState::Dead), "{state:?}");
-                assert_eq!((t.state.get(), t.reply.get()), (ThreadState::AwaitingReply, Some(id)));
+                if k.parked_at(caller, id).is_none() {
+                    assert_eq!((t.state.get(), t.reply.get()), (ThreadState::AwaitingReply, Some(id)));
+                }
             } else {
                 assert_ne!(state, ReplyState::Bound);
             }

@@ -70,6 +70,16 @@ plain! {
     thread_priority(thread: Handle, priority: u64) -> ();
     /// Cancels the wait or call a thread is in.
     thread_cancel(thread: Handle) -> ();
+    /// Stops a thread until it is resumed.
+    thread_suspend(thread: Handle) -> ();
+    /// Lets a suspended thread go on.
+    thread_resume(thread: Handle) -> ();
+    /// Has a thread run its upcall handler.
+    thread_upcall(thread: Handle, bits: u64) -> ();
+    /// Holds the calling thread's upcalls back (1) or not (0); what it was before.
+    upcall_mask(masked: u64) -> u64;
+    /// Sends a thread's faults as calls through a session; `Handle::NONE`: its process ends with a report.
+    thread_fault_handler(thread: Handle, session: Handle) -> ();
     /// Lets others of the same priority run.
     thread_yield() -> ();
     /// Ids of the calling thread and its process.

@@ -14,11 +14,13 @@
 //! - [`security`]: labels, policy, audit record
 //! - [`start`]: entry, start block, panics
 //! - [`heap`]: the global allocator
-//! - [`thread`]: more threads
+//! - [`thread`]: more threads; [`debug`]: looking at them
+//! - [`upcall`]: functions that interrupt them
 #![allow(unsafe_code, reason = "kernel calls, raw memory and entry points live here and nowhere else in the library")]
 
 pub mod buffer;
 pub mod calls;
+pub mod debug;
 #[cfg(target_os = "none")]
 pub mod heap;
 pub mod lease;
@@ -29,3 +31,4 @@ pub mod security;
 pub mod start;
 pub mod syscall;
 pub mod thread;
+pub mod upcall;
