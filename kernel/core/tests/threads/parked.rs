@@ -359,3 +359,46 @@ fn suspended_in_a_call_and_interrupted_both_happen() {
     let _ = Handle::NONE;
     s.p.w.end();
 }
+
+/// The client's call through a session that the keeper can take back is parked; answers the keeper's capability too.
+fn parked_through_a_loan(s: &mut Scene) -> (u64, u64) {
+    let made = s.p.w.ok(s.p.k, Call::SessionCreate, &[s.p.k_endpoint, 99, 0])[0];
+    let given = s.p.w.give(s.p.keeper, made, s.p.client);
+    s.handler(s.p.c);
+    s.p.server_waits();
+    s.p.w.waits(s.p.c, Call::Call, &[given, 1, 0]);
+    s.upcall(1);
+    assert!(s.handles(s.p.c));
+    (made, given)
+}
+
+#[test]
+fn a_parked_call_ends_with_what_it_was_made_through() {
+    let mut s = Scene::new();
+    let (made, _) = parked_through_a_loan(&mut s);
+    s.p.w.ok(s.p.k, Call::Revoke, &[made]);
+    assert_eq!(bound(&s), ReplyState::Cancelled);
+    assert!(s.handles(s.p.c), "the handler goes on");
+    assert_eq!(failed(s.returns(s.p.c)), Some(Error::Revoked));
+    s.p.w.end();
+}
+
+#[test]
+fn a_parked_call_outlives_its_handle_and_stems_from_the_parent_then() {
+    for revoked in [false, true] {
+        let mut s = Scene::new();
+        let (made, given) = parked_through_a_loan(&mut s);
+        let other = s.p.c_other();
+        s.p.w.ok(other, Call::Close, &[given]);
+        assert_eq!(bound(&s), ReplyState::Bound);
+        if revoked {
+            s.p.w.ok(s.p.k, Call::Revoke, &[made]);
+            assert_eq!(failed(s.returns(s.p.c)), Some(Error::Revoked));
+        } else {
+            assert_eq!(s.returns(s.p.c), Outcome::Waits);
+            s.p.w.waits(s.p.s, Call::ReplyRecv, &[s.p.endpoint, 12, 0, s.p.reply]);
+            assert!(matches!(s.p.w.outcome(s.p.c), Outcome::Done([0, 12, 0, _])));
+        }
+        s.p.w.end();
+    }
+}
