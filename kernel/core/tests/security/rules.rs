@@ -7,7 +7,7 @@ use abi::message::{buffer, Extras, LeaseAccess};
 use abi::{Error, Handle, Rights};
 use kernel_core::world::{Outcome, LENT};
 
-const ALL: u64 = 0xffff_ffff_ffff_ffff & Rights::all().bits() as u64;
+const ALL: u64 = Rights::all().bits() as u64;
 
 fn scene() -> (Kit, Actor, Actor) {
     let mut kit = Kit::sealed();
