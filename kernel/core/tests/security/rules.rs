@@ -88,6 +88,11 @@ fn an_answer_carries_no_more_than_a_call() {
         assert_eq!(word as u32 != 0, arrives);
         assert_eq!(word == buffer::DENIED_CAP, !arrives);
     }
+    // Who asks for what it may not have fills its own share of the record, not the server's.
+    let denials = |kit: &mut Kit, label: u32| kit.records(1 + u64::from(label), 0).0;
+    assert_eq!(denials(&mut kit, SERVER), []);
+    let asked: Vec<_> = denials(&mut kit, CLIENT).iter().map(|r| (r.label, r.other_label)).collect();
+    assert_eq!(asked, [(SERVER, CLIENT)]);
     kit.w.end();
 }
 
