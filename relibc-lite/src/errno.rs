@@ -37,7 +37,7 @@ pub const fn errno(error: Error) -> i32 {
         Error::TimedOut => ETIMEDOUT,
         Error::Cancelled => ECANCELED,
         // The library resends; where it gave up, the device or server is what failed.
-        Error::Restarted | Error::Closed | Error::Io | Error::LeaseFault => EIO,
+        Error::Restarted | Error::Closed | Error::Revoked | Error::Io | Error::LeaseFault => EIO,
         Error::WouldBlock | Error::Retry => EAGAIN,
         Error::NotSupported => EOPNOTSUPP,
         Error::NoSuchCall => ENOSYS,
@@ -49,7 +49,7 @@ pub const fn errno(error: Error) -> i32 {
         Error::Corrupt => EUCLEAN,
         Error::NameTooLong => ENAMETOOLONG,
         Error::InvalidName => EILSEQ,
-        Error::PermissionDenied => EACCES,
+        Error::PermissionDenied | Error::Denied => EACCES,
         Error::CrossDevice => EXDEV,
         Error::FileTooLarge => EFBIG,
         Error::Interrupted => EINTR,

@@ -151,7 +151,7 @@ pub fn reason(error: Error) -> &'static str {
         Error::Io => "Input/output error",
         Error::NameTooLong => "File name too long",
         Error::InvalidName => "Invalid file name",
-        Error::PermissionDenied | Error::NoRight => "Permission denied",
+        Error::PermissionDenied | Error::NoRight | Error::Denied => "Permission denied",
         Error::CrossDevice => "Invalid cross-device link",
         Error::NotSupported => "Operation not supported",
         Error::TimedOut => "Timed out",

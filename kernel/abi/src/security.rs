@@ -175,7 +175,8 @@ pub const NAME: usize = 32;
 /// The ring of all records, in `audit_read`. A position counts the records that a ring has ever had: in this one it is a
 /// record's number, in a share of denials it is not.
 pub const RING_ALL: u64 = 0;
-/// The ring of the denials of subject 0 (its share); those of subject n follow n further.
+/// The ring of the denials of subject 0 (its share); those of subject n follow n further. What is denied in an answer counts
+/// to who asked, everything else to who acts.
 pub const RING_DENIALS: u64 = 1;
 
 /// One record. Names and the path are bytes that programs chose: not text, and not to be believed.

@@ -123,13 +123,25 @@ impl<M: Machine> Kernel<M> {
         mask: Rights,
         to: Id<Process>,
     ) -> Result<(Handle, Kind, Rights)> {
+        self.cap_transfer_asked(from, handle, mask, to, from)
+    }
+
+    /// The same, where it is known who wanted it: one of the two, to whom a refusal by the policy counts.
+    pub(crate) fn cap_transfer_asked(
+        &self,
+        from: Id<Process>,
+        handle: Handle,
+        mask: Rights,
+        to: Id<Process>,
+        asked_by: Id<Process>,
+    ) -> Result<(Handle, Kind, Rights)> {
         let (cap, kind) = self.lookup_any(from, handle)?;
         let entry = &self.caps[cap];
         if !entry.rights().contains(Rights::TRANSFER) {
             return Err(Error::NoRight);
         }
         let (handle, rights) = if self.is_typed_hand_over(from, cap, to) {
-            self.cap_transfer_typed(from, cap, mask, to)?
+            self.cap_transfer_typed(from, cap, mask, to, asked_by)?
         } else {
             self.cap_derive(cap, entry.object.get(), mask, to)?
         };

@@ -8,7 +8,7 @@
 use crate::id::{Id, Link};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
-use crate::object::{Lease, Process, Registers, Reply, Thread};
+use crate::object::{Lease, Process, Registers, Reply, Thread, ThreadState};
 use abi::message::{buffer, Extras, Received, CAPS, LEASES};
 use abi::{Error, Handle, Result, Rights};
 use core::sync::atomic::Ordering::Relaxed;
@@ -201,9 +201,12 @@ impl<M: Machine> Kernel<M> {
             return 0;
         }
         let (Some(source), Some(target)) = (sender.process.get(), receiver.process.get()) else { return 0 };
+        // An answer is what its receiver asked for; anything else is its sender's idea.
+        let is_answer = receiver.state.get() == ThreadState::AwaitingReply;
+        let asked_by = if is_answer { target } else { source };
         for (i, word) in sender.send_caps.iter().take(count).enumerate() {
             let moved = handle_and_mask(word.get())
-                .and_then(|(handle, mask)| self.cap_transfer(source, handle, mask, target))
+                .and_then(|(handle, mask)| self.cap_transfer_asked(source, handle, mask, target, asked_by))
                 .map(|(handle, kind, rights)| handle.word() | u64::from(rights.bits()) << 32 | (kind as u64) << 48);
             let word = match moved {
                 Ok(word) => word,

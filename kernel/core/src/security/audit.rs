@@ -56,8 +56,13 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// Keeps a record. Nothing happens before a policy is loaded.
+    /// Keeps a record; a denial counts to who acted. Nothing happens before a policy is loaded.
     pub(crate) fn audit_keep(&self, record: Record) {
+        self.audit_keep_for(record.label, record);
+    }
+
+    /// Keeps a record; a denial has its place in the share of a label, and nobody but it can fill that.
+    pub(crate) fn audit_keep_for(&self, label: u32, record: Record) {
         if !self.security.is_loaded() {
             return;
         }
@@ -67,7 +72,7 @@ impl<M: Machine> Kernel<M> {
         let (frame, at) = place(number, KEPT);
         self.record_put(self.security.ring_frame(frame), at, &words);
         if record.verdict == Verdict::Denied {
-            let frame = self.security.share_frame(self.share(record.label));
+            let frame = self.security.share_frame(self.share(label));
             let count = self.frame_word(frame, COUNT);
             self.record_put(frame, place(count, DENIALS_KEPT).1, &words);
             self.word_put(frame, COUNT, count.wrapping_add(1));

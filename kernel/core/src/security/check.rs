@@ -13,6 +13,15 @@ use abi::message::{buffer, Extras};
 use abi::security::{Kind, Record, Verdict, PATH};
 use abi::{Error, Handle, Result, Rights};
 
+/// A record with how it was decided.
+fn with_verdict(record: Record, asked: Rights, result: Result<Rights>) -> Record {
+    let (verdict, given) = match result {
+        Ok(given) => (Verdict::Allowed, given),
+        Err(_) => (Verdict::Denied, Rights::empty()),
+    };
+    Record { verdict, asked, given, ..record }
+}
+
 impl<M: Machine> Kernel<M> {
     fn label(&self, process: Id<Process>) -> u32 {
         self.processes[process].label.get()
@@ -47,7 +56,7 @@ impl<M: Machine> Kernel<M> {
             return Ok(rights);
         }
         let result = self.hand_over_decide(cap, rights, to);
-        self.hand_over_record(from, cap, rights, to, result);
+        self.hand_over_record(from, cap, rights, to, from, result);
         result
     }
 
@@ -66,6 +75,7 @@ impl<M: Machine> Kernel<M> {
         cap: Id<Cap>,
         asked: Rights,
         to: Id<Process>,
+        asked_by: Id<Process>,
         result: Result<Rights>,
     ) {
         let asked = asked & self.caps[cap].rights();
@@ -74,7 +84,8 @@ impl<M: Machine> Kernel<M> {
             other_label: self.label(to),
             ..self.record(Kind::Pass, from)
         };
-        self.decided(self.about_session(about, self.session_of(cap)), asked, result);
+        let about = self.about_session(about, self.session_of(cap));
+        self.audit_keep_for(self.label(asked_by), with_verdict(about, asked, result));
     }
 
     /// Hands a session over where the policy decides; as `cap_derive`. A decision in favour is recorded when the
@@ -86,11 +97,12 @@ impl<M: Machine> Kernel<M> {
         cap: Id<Cap>,
         mask: Rights,
         to: Id<Process>,
+        asked_by: Id<Process>,
     ) -> Result<(Handle, Rights)> {
         let decided = self.hand_over_decide(cap, mask, to);
         let handed = decided.and_then(|left| self.cap_derive(cap, self.caps[cap].object.get(), left, to));
         if matches!(handed, Ok(_) | Err(Error::Denied)) {
-            self.hand_over_record(from, cap, mask, to, handed.map(|(_, rights)| rights));
+            self.hand_over_record(from, cap, mask, to, asked_by, handed.map(|(_, rights)| rights));
         }
         handed
     }
@@ -178,11 +190,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn decided(&self, record: Record, asked: Rights, result: Result<Rights>) {
-        let (verdict, given) = match result {
-            Ok(given) => (Verdict::Allowed, given),
-            Err(_) => (Verdict::Denied, Rights::empty()),
-        };
-        self.audit_keep(Record { verdict, asked, given, ..record });
+        self.audit_keep(with_verdict(record, asked, result));
     }
 
     /// The first bytes of what an `open` lends first, as far as they are in memory: nothing is brought in for a record.

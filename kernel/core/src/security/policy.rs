@@ -134,7 +134,8 @@ impl<M: Machine> Kernel<M> {
         word.wrapping_shr(label % 64) & 1 != 0
     }
 
-    /// Loads a policy out of a process's memory: whole, or not at all. Errors: `WrongState` (there is one), `BadArgument`
+    /// Loads a policy out of a process's memory: whole, or not at all. Once after boot, so it is done in one go: what is
+    /// copied and looked at is no more than any call may copy. Errors: `WrongState` (there is one), `BadArgument`
     /// (it is malformed, or gives the default subject or type anything), `BadAddress`, `OutOfQuota`, `OutOfMemory`.
     pub(crate) fn policy_take(&self, process: Id<Process>, address: u64, length: u64) -> Result<Shape> {
         if self.security.is_loaded() {

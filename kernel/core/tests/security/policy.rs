@@ -2,7 +2,7 @@
 
 use crate::kit::{bytes, Kit, SHAPE};
 use abi::call::Call;
-use abi::security::{Shape, HEADER, MAX_LENGTH};
+use abi::security::{Shape, HEADER, MAX_LENGTH, RIGHTS};
 use abi::{Error, Rights};
 use kernel_core::world::{World, LENT};
 
@@ -134,6 +134,42 @@ fn the_greatest_policy_fits() {
     assert!(kernel.policy_transition(255, 254) && !kernel.policy_transition(255, 253));
     assert!(!kernel.policy_transition(256, 254) && !kernel.policy_transition(254, 256));
     kit.w.end();
+}
+
+#[test]
+fn whatever_is_loaded_gives_the_defaults_nothing() {
+    let mut state = 0x9e37_79b9_7f4a_7c15u64;
+    let mut below = |n: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % n as u64) as usize
+    };
+    let (mut taken, mut refused) = (0, 0);
+    for round in 0..400 {
+        let mut policy = bytes();
+        // Most bytes are of no consequence but in the rules; headers have a test of their own.
+        for _ in 0..=below(2) {
+            let at = HEADER + below(policy.len() - HEADER);
+            policy[at] ^= 1 << below(8);
+        }
+        let mut kit = Kit::new();
+        match kit.load(&policy) {
+            Ok(()) => taken += 1,
+            Err(error) => {
+                assert_eq!(error, Error::BadArgument, "round {round}");
+                refused += 1;
+                continue;
+            }
+        }
+        let k = &kit.w.kernel;
+        for number in 0..8 {
+            assert_eq!(k.policy_rights(0, number) | k.policy_rights(number, 0), Rights::empty(), "round {round}");
+            assert!(!k.policy_transition(0, number), "round {round}");
+            assert!((0..8).all(|t| RIGHTS.contains(k.policy_rights(number, t))), "round {round}");
+        }
+    }
+    assert!(taken > 20 && refused > 20, "{taken} taken, {refused} refused: the rounds show nothing");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use abi::message::{buffer, Extras, LeaseAccess};
 use abi::{Error, Handle, Rights};
 use kernel_core::world::{Outcome, LENT};
 
-const ALL: u64 = 0xffff_ffff_ffff_ffff & Rights::all().bits() as u64;
+const ALL: u64 = Rights::all().bits() as u64;
 
 fn scene() -> (Kit, Actor, Actor) {
     let mut kit = Kit::sealed();
@@ -88,6 +88,11 @@ fn an_answer_carries_no_more_than_a_call() {
         assert_eq!(word as u32 != 0, arrives);
         assert_eq!(word == buffer::DENIED_CAP, !arrives);
     }
+    // Who asks for what it may not have fills its own share of the record, not the server's.
+    let denials = |kit: &mut Kit, label: u32| kit.records(1 + u64::from(label), 0).0;
+    assert_eq!(denials(&mut kit, SERVER), []);
+    let asked: Vec<_> = denials(&mut kit, CLIENT).iter().map(|r| (r.label, r.other_label)).collect();
+    assert_eq!(asked, [(SERVER, CLIENT)]);
     kit.w.end();
 }
 
