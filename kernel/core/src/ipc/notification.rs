@@ -8,6 +8,7 @@ use crate::kernel::Kernel;
 use crate::list::Queue;
 use crate::machine::Machine;
 use crate::object::{Cap, Endpoint, Header, Notification, Object, Thread, ThreadState};
+use crate::reaper::Reap;
 use abi::{Error, Kind, Result};
 
 impl Object for Notification {
@@ -16,17 +17,32 @@ impl Object for Notification {
         &self.header
     }
     fn end<M: Machine>(kernel: &Kernel<M>, id: Id<Self>) {
-        kernel.notification_timer(id, 0, 0);
         // An endpoint that it is bound to would hold a reference.
-        while let Some(thread) = kernel.threads.list::<Queue>(&kernel.notifications[id].waiters).first() {
-            kernel.wait_end(thread);
-            kernel.thread_answer(thread, Err(Error::Closed));
+        kernel.notification_timer(id, 0, 0);
+        if kernel.notifications[id].waiters.first.get() == 0 {
+            kernel.free_object(id);
+        } else {
+            kernel.reap_later(Reap::Notification(id));
         }
-        kernel.free_object(id);
     }
 }
 
 impl<M: Machine> Kernel<M> {
+    /// A step of ending a notification without references: one waiter is told. Answers whether it is gone.
+    pub(crate) fn notification_reap_step(&self, id: Id<Notification>) -> bool {
+        match self.threads.list::<Queue>(&self.notifications[id].waiters).first() {
+            Some(thread) => {
+                self.wait_end(thread);
+                self.thread_answer(thread, Err(Error::Closed));
+                false
+            }
+            None => {
+                self.free_object(id);
+                true
+            }
+        }
+    }
+
     /// Sets bits and tells whoever waits for them.
     pub fn notification_signal(&self, id: Id<Notification>, bits: u64) {
         let notification = &self.notifications[id];

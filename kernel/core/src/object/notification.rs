@@ -22,5 +22,7 @@ pub struct Notification {
     pub timer: TreeLinks,
     /// Bits the timer sets.
     pub timer_bits: Field<u64>,
+    /// The next one that the reaper ends.
+    pub next_reap: Field<u32>,
 }
 }
