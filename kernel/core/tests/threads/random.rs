@@ -90,7 +90,7 @@ impl Talk {
         if let Some(tag) = self.clients[n].calls[level].take() {
             // It runs, so its call has ended.
             self.ended(thread, tag);
-        } else if in_handler && (choice % 3 != 0 || !calls) {
+        } else if in_handler && (!choice.is_multiple_of(3) || !calls) {
             let at = self.clients[n].frame.take().expect("it is in its handler");
             self.s.p.w.call(thread, Call::UpcallReturn, &[at]);
         } else if calls {
