@@ -38,7 +38,6 @@ impl<M: Machine> Kernel<M> {
         self.replies[reply].mark_irregular();
         parked.reply.set(Some(reply));
         parked.is_used.set(true);
-        parked.via.set(thread.via.replace(0));
         let has_deadline = thread.deadline.level.get() != 0;
         parked.deadline_ns.set(if has_deadline { thread.deadline.key.get() } else { 0 });
         self.deadline_clear(id);
@@ -97,7 +96,6 @@ impl<M: Machine> Kernel<M> {
         }
         let reply_id = parked.reply.replace(None).expect("invariant: a parked call without an answer has a reply");
         thread.reply.set(Some(reply_id));
-        thread.via.set(parked.via.replace(0));
         thread.state.set(ThreadState::AwaitingReply);
         if let Some(receiver) = self.replies[reply_id].receiver.get() {
             // It lends the priority that it has now.
@@ -116,20 +114,19 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn parked_abandon(&self, id: Id<Thread>) {
         let Some(parked) = self.parked_call(id) else { return };
         if let Some(reply) = parked.reply.get() {
-            // While it is still known to be parked.
             self.call_give_up(reply);
         }
-        parked.deadline_ns.set(0);
-        parked.is_used.set(false);
         if parked.is_answered.replace(false) && parked.status.get() == 0 {
-            let Some(process) = self.threads[id].process.get() else { return };
             for cap in parked.caps.iter().take(Extras(parked.extras.get()).caps()) {
-                // Handle 0, or one that the process has closed by guessing, is no matter. One step, which is enough for a
-                // capability that nobody was told of; who guessed it and derived from it keeps it.
-                if let Ok((cap, _)) = self.lookup_any(process, Handle(cap.get() as u32)) {
-                    let _ = self.cap_close_step(cap);
+                if let Some(process) = self.threads[id].process.get() {
+                    // Handle 0, and one that the process has closed by guessing, are no matter. One step, which is enough for
+                    // what nobody was told of: who guessed it and derived from it keeps it.
+                    let named = self.lookup_any(process, Handle(cap.get() as u32));
+                    let _ = named.and_then(|(cap, _)| self.cap_close_step(cap));
                 }
             }
         }
+        parked.deadline_ns.set(0);
+        parked.is_used.set(false);
     }
 }

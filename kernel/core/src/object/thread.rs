@@ -182,8 +182,6 @@ pub struct Parked {
     pub is_used: Field<bool>,
     /// Whether the answer is here.
     pub is_answered: Field<bool>,
-    /// `Thread::via` of the call: the upcall's own calls have others.
-    pub via: Field<u32>,
     /// The thread's deadline for it; 0: none.
     pub deadline_ns: Field<u64>,
     /// The answer: status, tag, extras.
