@@ -189,7 +189,7 @@ fn masked() -> Check {
 
 fn hostile() -> Check {
     // Addresses that are none; frames that would lead out of the user half are tried on the host, each kind.
-    for bad in [16, 0x7fff_ffff_f000, 0x8000_0000_0000, 0xffff_ffff_8000_0000, u64::MAX & !15] {
+    for bad in [16, 0x7fff_ffff_f000, 0x8000_0000_0000, 0xffff_ffff_8000_0000, !15] {
         refused("a frame nowhere", raw::upcall_return(bad), Error::BadAddress)?;
     }
     refused("an odd address", raw::upcall_return(0x10_0008), Error::BadArgument)?;

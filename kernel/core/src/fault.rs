@@ -118,6 +118,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Writes the message that tells of a thread's fault: its tag and words.
+    #[cold]
     pub(crate) fn fault_write(&self, thread: &Thread, to: &Registers) {
         let [vector, code, address] = &thread.fault;
         let r = &thread.registers;
@@ -130,6 +131,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The handler has answered a thread's fault; answers whether the thread goes on.
+    #[cold]
     pub(crate) fn fault_answered(&self, id: Id<Thread>, goes_on: bool) -> bool {
         let thread = &self.threads[id];
         thread.faulting.set(false);
@@ -141,6 +143,7 @@ impl<M: Machine> Kernel<M> {
 
     /// The handler of a thread's fault will not answer. A fault has no effect that a second telling could repeat: if the
     /// server died, it is told again, and waits until there is a server.
+    #[cold]
     pub(crate) fn fault_unanswered(&self, id: Id<Thread>, status: Result<()>) {
         let thread = &self.threads[id];
         thread.state.set(ThreadState::Inactive);

@@ -123,8 +123,10 @@ impl<M: Machine> Kernel<M> {
         if parked.is_answered.replace(false) && parked.status.get() == 0 {
             for cap in parked.caps.iter().take(Extras(parked.extras.get()).caps()) {
                 if let Some(process) = self.threads[id].process.get() {
-                    // Handle 0, and one that the process has closed by guessing, are no matter.
-                    let _ = self.cap_close(process, Handle(cap.get() as u32));
+                    // Handle 0, and one that the process has closed by guessing, are no matter. One step, which is enough for
+                    // what nobody was told of: who guessed it and derived from it keeps it.
+                    let named = self.lookup_any(process, Handle(cap.get() as u32));
+                    let _ = named.and_then(|(cap, _)| self.cap_close_step(cap));
                 }
             }
         }

@@ -82,6 +82,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Writes a frame and sends a thread, whose registers are final, to its handler. A frame that can't be written ends the
     /// process as the store of a program would.
+    #[cold]
     pub(crate) fn upcall_begin(&self, id: Id<Thread>) {
         let thread = &self.threads[id];
         let bits = thread.upcall_bits.replace(0);

@@ -1,9 +1,10 @@
 //! Random suspending, interrupting and cancelling of clients and servers that talk:
 //! no answer and no wake-up is lost, and each answer comes once.
 
-use crate::scene::Scene;
+use crate::scene::{Scene, MEMORY_END};
 use abi::call::Call;
-use abi::thread::Interrupted;
+use abi::memory::{USER_END, USER_START};
+use abi::thread::{Frame, Interrupted, FRAME_WORDS};
 use abi::Error;
 use kernel_core::id::Id;
 use kernel_core::object::{Thread, ThreadState};
@@ -90,7 +91,7 @@ impl Talk {
         if let Some(tag) = self.clients[n].calls[level].take() {
             // It runs, so its call has ended.
             self.ended(thread, tag);
-        } else if in_handler && (choice % 3 != 0 || !calls) {
+        } else if in_handler && (!choice.is_multiple_of(3) || !calls) {
             let at = self.clients[n].frame.take().expect("it is in its handler");
             self.s.p.w.call(thread, Call::UpcallReturn, &[at]);
         } else if calls {
@@ -173,16 +174,18 @@ impl Talk {
         if status == 0 {
             self.replies[place as usize].1 = Some(tag);
         } else {
-            assert_eq!(status, u64::from(Error::Interrupted.number()));
+            let known = [Error::Interrupted, Error::Cancelled].map(|error| u64::from(error.number()));
+            assert!(known.contains(&status), "{status}");
         }
     }
 
     fn disturb(&mut self, who: usize, what: u8) {
         let handles = [self.clients[0].handle, self.clients[1].handle, self.s.ts];
         let handle = handles[who % 3];
-        let call = match what % 4 {
-            0 => Call::ThreadSuspend,
-            1 => Call::ThreadResume,
+        let call = match what % 8 {
+            0 | 1 => Call::ThreadSuspend,
+            2 | 3 => Call::ThreadResume,
+            4 => Call::ThreadCancel,
             _ => Call::ThreadUpcall,
         };
         let _ = self.s.p.w.call(self.s.p.k, call, &[handle, 1]);
@@ -234,4 +237,57 @@ proptest! {
         }
         talk.finish();
     }
+
+    #[test]
+    fn any_frame_and_any_registers_are_refused_or_harmless(
+        words in proptest::collection::vec(word(), FRAME_WORDS), parks in any::<bool>(), sets in any::<bool>(), at in 0u64..8192,
+    ) {
+        let mut words = words;
+        if words[2] & 1 == 0 {
+            // Good enough not to be refused for this.
+            words[1] %= 3;
+        }
+        let mut s = Scene::new();
+        let c = s.p.c;
+        s.handler(c);
+        if parks {
+            s.p.server_waits();
+            s.p.client_calls(1);
+        }
+        s.upcall(1);
+        let (place, before) = (MEMORY_END - 3 * 4096 + at, s.frame(c).1);
+        let outcome = if sets {
+            s.ok(Call::ThreadSuspend, &[s.tc]);
+            s.put(s.p.keeper, place, &words);
+            s.p.w.call(s.p.k, Call::ThreadSetRegisters, &[s.tc, place])
+        } else {
+            s.put(s.p.client, place, &words);
+            s.p.w.call(c, Call::UpcallReturn, &[place])
+        };
+        let r = &s.p.w.kernel.threads[c].registers;
+        let (rip, flags) = (r.rip.get(), r.rflags.get());
+        prop_assert!((USER_START..USER_END).contains(&rip) && r.fs_base.get() < USER_END);
+        prop_assert_eq!(flags, abi::thread::harmless(flags));
+        let refused = outcome == Outcome::Failed(Error::BadAddress) || outcome == Outcome::Failed(Error::BadArgument);
+        if refused && s.handles(c) && !sets {
+            // Nothing of it was taken: the true frame still leads back.
+            let back = s.p.w.kernel.threads[c].registers.rsp.get();
+            prop_assert_eq!(Frame::from_words(s.words(s.p.client, back)), before);
+            s.p.w.call(c, Call::UpcallReturn, &[back]);
+            prop_assert!(!s.handles(c));
+        }
+        s.p.w.end();
+    }
+}
+
+/// A word that is likely to be where something goes wrong.
+fn word() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        any::<u64>(),
+        0u64..4,
+        (0u32..64).prop_map(|bit| 1 << bit),
+        (0u64..0x3000).prop_map(|offset| USER_END - 0x1000 + offset),
+        (0u64..0x2000).prop_map(|offset| USER_START - 0x1000 + offset),
+        Just(crate::scene::ENTRY + 1),
+    ]
 }

@@ -114,9 +114,11 @@ mod place {
 
     extern "C" fn run(frame: *mut Frame) {
         let handler = HANDLER.load(Ordering::Acquire);
-        // SAFETY: 1. only `set` stores there, before the kernel knows the trampoline; 2. the kernel has just written the
-        // frame, above everything that uses this stack, and the trampoline lends it once.
-        let (handler, frame): (Handler, &mut Frame) = unsafe { (core::mem::transmute(handler), &mut *frame) };
+        // SAFETY: only `set` stores there, a `Handler`, before the kernel knows the trampoline.
+        let handler = unsafe { core::mem::transmute::<usize, Handler>(handler) };
+        // SAFETY: the kernel has just written the frame, above everything that uses this stack, and the trampoline lends
+        // it once.
+        let frame = unsafe { &mut *frame };
         let mut before = [0; SCRATCH];
         for (i, word) in before.iter_mut().enumerate() {
             *word = buffer::get(i);

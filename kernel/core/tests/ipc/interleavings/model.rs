@@ -43,9 +43,15 @@ pub enum Event {
     DriverDies,
     DropReply,
     Release,
+    /// The client is suspended, goes on.
+    Suspend,
+    Resume,
+    /// The client is interrupted: its call ends or is parked; it goes back to it.
+    Upcall,
+    Return,
 }
 
-pub const EVENTS: [Event; 12] = [
+pub const EVENTS: [Event; 16] = [
     Event::Call,
     Event::Receive,
     Event::Use,
@@ -58,6 +64,10 @@ pub const EVENTS: [Event; 12] = [
     Event::DriverDies,
     Event::DropReply,
     Event::Release,
+    Event::Suspend,
+    Event::Resume,
+    Event::Upcall,
+    Event::Return,
 ];
 
 /// Where the call is, as the server's side sees it.
@@ -99,6 +109,11 @@ pub struct Model {
     pub helper_waits: bool,
     pub used: bool,
     pub reply: bool,
+    /// What others see of the client while it is suspended is hidden from itself.
+    pub suspended: bool,
+    pub in_upcall: bool,
+    /// The deadline passed while the call was parked: it counts when the client goes back to it.
+    pub deadline_passed: bool,
 }
 
 impl Model {
@@ -122,6 +137,9 @@ impl Model {
             helper_waits: false,
             used: false,
             reply: true,
+            suspended: false,
+            in_upcall: false,
+            deadline_passed: false,
         }
     }
 
@@ -158,7 +176,10 @@ impl Model {
     /// Whether the event can happen now, and makes it happen.
     pub fn apply(&mut self, event: Event) -> bool {
         let possible = match event {
-            Event::Call => self.stage == Stage::NotMade && self.client && self.told.is_none(),
+            Event::Call => {
+                let runs = self.client && !self.suspended && !self.in_upcall;
+                self.stage == Stage::NotMade && runs && self.told.is_none()
+            }
             Event::Receive => self.server && self.reply && !self.server_receiving && self.stage != Stage::Bound,
             Event::Use => {
                 let ready = !self.how.passes() || self.driver;
@@ -175,6 +196,10 @@ impl Model {
             Event::DriverDies => self.driver && self.how.passes(),
             Event::DropReply => self.server && self.reply,
             Event::Release => self.quarantined,
+            Event::Suspend => self.client && !self.in_upcall,
+            Event::Resume => self.client && self.suspended,
+            Event::Upcall => self.client && !self.suspended,
+            Event::Return => self.client && self.in_upcall,
         };
         if possible {
             self.happen(event);
@@ -221,6 +246,7 @@ impl Model {
                     self.tell(Ok(()));
                 }
             }
+            Event::Deadline if self.in_upcall => self.deadline_passed = true,
             Event::Cancel | Event::Deadline => {
                 let error = if event == Event::Cancel { Error::Cancelled } else { Error::TimedOut };
                 match self.stage {
@@ -274,6 +300,21 @@ impl Model {
                 self.reply = false;
                 self.server_receiving = false;
                 self.abandon(Error::Closed);
+            }
+            Event::Suspend => self.suspended = true,
+            Event::Resume => self.suspended = false,
+            Event::Upcall => {
+                self.in_upcall = true;
+                if self.stage == Stage::Queued {
+                    self.stage = Stage::Over;
+                    self.tell(Err(Error::Interrupted));
+                }
+            }
+            Event::Return => {
+                self.in_upcall = false;
+                if self.deadline_passed && self.client_waits {
+                    self.happen(Event::Deadline);
+                }
             }
             Event::Release => {
                 self.pinned = false;

@@ -12,6 +12,9 @@ use kernel_core::machine::Machine;
 use kernel_core::object::{Process, Thread, ThreadState};
 use kernel_core::world::{Outcome, World, LENT};
 
+/// Where the client's upcall handler is.
+const HANDLER: u64 = LENT + 0x123;
+
 /// The kernel's side of it.
 pub struct Scene {
     pub p: Pair,
@@ -58,6 +61,7 @@ impl Scene {
         let s_domain = p.w.give(p.keeper, domain, p.server);
         let deadline = p.w.now() + 1_000_000;
         p.w.buffer_set(p.c, buffer::DEADLINE, deadline);
+        p.w.ok(p.c, Call::UpcallHandler, &[HANDLER, LENT + 8 * 4096, 4096, 0]);
         p.w.lend(p.c, 0, LENT, 2 * 4096, LeaseAccess::READ | LeaseAccess::WRITE, 0);
         p.w.kernel.user_write(p.client, LENT, b"lent").expect("mapped");
         let frame = p.w.frame(p.client, LENT);
@@ -127,6 +131,22 @@ impl Scene {
             Event::Release => {
                 p.w.ok(p.k, Call::DomainRelease, &[self.domain]);
             }
+            Event::Suspend => {
+                p.w.ok(p.k, Call::ThreadSuspend, &[self.cancel]);
+            }
+            Event::Resume => {
+                p.w.ok(p.k, Call::ThreadResume, &[self.cancel]);
+            }
+            Event::Upcall => {
+                p.w.ok(p.k, Call::ThreadUpcall, &[self.cancel, 1]);
+            }
+            Event::Return => {
+                let frame = p.w.kernel.threads[p.c].registers.rsp.get();
+                p.w.call(p.c, Call::UpcallReturn, &[frame]);
+                // A deadline that passed meanwhile brings the timer interrupt at once.
+                let now = p.w.now();
+                p.w.time(now);
+            }
         }
     }
 
@@ -194,7 +214,20 @@ impl Scene {
     /// The client, the server and the frames are where the model says.
     pub fn compare(&self, model: &Model, trail: &[Event]) {
         let p = &self.p;
-        let outcome = p.w.outcome(p.c);
+        let mut outcome = p.w.outcome(p.c);
+        if model.client && model.in_upcall {
+            let at = p.w.kernel.threads[p.c].registers.rip.get();
+            assert_eq!((at, outcome == Outcome::Waits), (HANDLER, false), "{:?} {trail:?}", self.how);
+            return self.compare_rest(model, trail);
+        }
+        if model.client && model.suspended {
+            assert_eq!(outcome, Outcome::Waits, "{:?} {trail:?}", self.how);
+            // What it will find.
+            if p.state(p.c) == ThreadState::Suspended {
+                let r = &p.w.kernel.threads[p.c].registers;
+                outcome = abi::error::check(r.rax.get()).map_or_else(Outcome::Failed, |()| Outcome::Done([0; 4]));
+            }
+        }
         let expected = match (model.client, model.client_waits, model.told) {
             (false, ..) => Outcome::Gone,
             (true, true, _) => Outcome::Waits,
@@ -203,6 +236,11 @@ impl Scene {
         };
         let same = matches!((outcome, expected), (Outcome::Done(_), Outcome::Done(_))) || outcome == expected;
         assert!(same, "{:?} {trail:?}: the client is {outcome:?}, not {expected:?}", self.how);
+        self.compare_rest(model, trail);
+    }
+
+    fn compare_rest(&self, model: &Model, trail: &[Event]) {
+        let p = &self.p;
         if model.server {
             let state = p.state(p.s);
             assert_eq!(state == ThreadState::Receiving, model.server_receiving, "{:?} {trail:?}", self.how);
