@@ -110,12 +110,12 @@ macro_rules! for_each_call {
         0x43 MemoryWrite memory_write [Memory WRITE] shared short (memory, offset, address, length) -> (done)
             "Copies from the caller's memory into an object.";
         0x44 SpaceMap space_map [AddressSpace MANAGE] shared short (space, memory, address, offset, length, protection) -> (address)
-            "Maps part of a Memory or DeviceMemory; address 0: the kernel chooses. Ranges taken answer Exists.";
+            "Maps part of a Memory or DeviceMemory; address 0: the kernel chooses. Protection bits 8 and 9: what a clone of the space gets (Inherit).";
         0x45 SpaceUnmap space_unmap [AddressSpace MANAGE] shared short (space, address, length) -> ()
             "Removes whatever is mapped in a range.";
         0x46 SpaceProtect space_protect [AddressSpace MANAGE] shared short (space, address, length, protection) -> ()
             "Changes the protection of a mapped range, within the rights it was mapped with.";
-        0x47 MemoryClone memory_clone [Memory READ] shared short (memory, quota, first_page, pages) -> (memory)
+        0x47 MemoryClone memory_clone [Memory READ] shared short (memory, quota, first_page, pages, zero) -> (memory)
             "A copy-on-write copy of part of a Memory as it is now: pages are shared until one side writes.";
         0x48 PagerCreate pager_create [Endpoint MANAGE] shared short (endpoint, quota, key, length_pages, flags) -> (memory)
             "A Memory whose absent pages are asked for at the endpoint: what a mapped file is.";
@@ -125,7 +125,7 @@ macro_rules! for_each_call {
             "Those who wait for these pages will not get them: their accesses fault.";
         0x4b PagerTake pager_take [Memory MANAGE] shared short (memory, page, pages, what) -> (done, dirty)
             "what 0: makes pages clean and write-protects them, telling which were dirty; 1: takes clean pages back.";
-        0x4c SpaceClone space_clone [AddressSpace MANAGE] shared short (space, into) -> ()
+        0x4c SpaceClone space_clone [AddressSpace MANAGE] shared short (space, into, zero) -> ()
             "Copies all mappings into an empty space as each asks for at fork: copy-on-write, shared, or not at all.";
         0x4d PressureWatch pressure_watch [Quota INSPECT] shared short (quota, notification, bits, free_pages) -> ()
             "Sets bits in a notification (SEND asked) whenever an account's free pages fall below a number.";
@@ -167,7 +167,7 @@ macro_rules! for_each_call {
             "Nanoseconds since boot.";
         0x61 Sleep sleep [] shared blocks (deadline_ns) -> ()
             "Waits until a time.";
-        0x62 TableClone table_clone [Process MANAGE] shared short (process) -> ()
+        0x62 TableClone table_clone [Process MANAGE] shared short (process, zero) -> ()
             "Copies the caller's capability table into a process whose table is empty, numbers kept; not Reply, Thread, Pin.";
 
         // Devices.

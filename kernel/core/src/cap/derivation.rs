@@ -60,7 +60,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Whether an entry, or one that it stems from, is being revoked.
-    fn is_being_revoked(&self, cap: Id<Cap>) -> bool {
+    pub(crate) fn is_being_revoked(&self, cap: Id<Cap>) -> bool {
         if self.reaper.revoking.get() == 0 {
             return false;
         }

@@ -5,11 +5,13 @@
 //! - [`quota`](mod@quota) and [`limit`]: accounts
 //! - [`table`]: capability tables
 //! - [`derivation`]: the tree of capabilities: derive, close, revoke
+//! - [`clone`](mod@clone): a table for a child
 //! - [`uses`]: what stems from a capability beside others
 //! - [`process`] and [`thread`]: their lives and ends
 //! - [`namespace`]: scheme names
 
 pub mod allocate;
+pub mod clone;
 pub mod derivation;
 pub mod limit;
 pub mod namespace;

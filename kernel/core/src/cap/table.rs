@@ -18,7 +18,7 @@ const RIGHTS_SHIFT: u32 = 40;
 /// Bits of a word that a look-up compares always: handle and kind.
 const HANDLE_AND_KIND: u64 = 0xff_ffff_ffff;
 /// A generation that no handle has: the entry is used up.
-const RETIRED: u16 = 0xffff;
+pub(crate) const RETIRED: u16 = 0xffff;
 /// Entries in a page of a table.
 const PER_PAGE: u32 = Arena::<Cap>::PER_PAGE as u32;
 
@@ -46,6 +46,10 @@ impl Cap {
         } else {
             0
         }
+    }
+    /// It allows no more than this from now on.
+    pub(crate) fn restrict(&self, rights: Rights) {
+        self.word.update(|word| word & (HANDLE_AND_KIND | u64::from(rights.bits()) << RIGHTS_SHIFT));
     }
     /// What it allows.
     pub fn rights(&self) -> Rights {

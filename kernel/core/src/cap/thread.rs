@@ -55,6 +55,7 @@ impl<M: Machine> Kernel<M> {
         };
         self.machine.fpu_initialise(fpu);
         self.frame_retain(buffer);
+        self.frame_written(buffer, true);
         let thread = &self.threads[id];
         thread.fpu.set(fpu);
         thread.buffer.set(buffer);
@@ -102,6 +103,7 @@ impl<M: Machine> Kernel<M> {
         let (fpu, buffer) = (thread.fpu.replace(FrameNumber(0)), thread.buffer.replace(FrameNumber(0)));
         self.machine.fpu_forget(fpu);
         self.frame_release(fpu);
+        self.frame_written(buffer, false);
         self.frame_release(buffer);
         if let Some(parked) = thread.parked.replace(None) {
             self.free(parked);

@@ -62,9 +62,14 @@ impl<M: Machine> Kernel<M> {
         }
         let root = self.spaces[space].root.get();
         if let Some(there) = self.machine.translate(root, page) {
-            // Another thread was first, or a processor remembers what was there before.
-            self.machine.flush(root, Some(page));
-            return if access.allowed(there.protection) { Ok(()) } else { Err(Error::BadAddress) };
+            if access.allowed(there.protection) {
+                // Another thread was first, or a processor remembers what was there before.
+                self.machine.flush(root, Some(page));
+                return Ok(());
+            }
+            if self.fault_unshare(root, id, page, access)? {
+                return Ok(());
+            }
         }
         match (mapping.kind.get(), mapping.memory.get()) {
             (MappingKind::Memory, Some(memory)) => {
@@ -81,6 +86,7 @@ impl<M: Machine> Kernel<M> {
                 if executable && written {
                     return Err(Error::Busy);
                 }
+                let protection = self.protection_now(frame, protection, access);
                 let to = Translation { address: frame.address(), protection, large: false, device: false };
                 self.translation_enter(space, page, to)
             }
@@ -95,6 +101,24 @@ impl<M: Machine> Kernel<M> {
             // All pages of a mapped lease are there from the start.
             _ => Err(Error::BadAddress),
         }
+    }
+
+    /// A translation allows less than its mapping: its frame was shared when it was entered. For a store the object gets a
+    /// frame of its own, and the translation is out: `false`. If nobody shares the frame any more, the translation is made what
+    /// the mapping says: `true`. Errors: `BadAddress` (no such translation), `OutOfQuota`, `OutOfMemory`.
+    fn fault_unshare(&self, root: FrameNumber, id: Id<Mapping>, page: VirtAddr, access: Access) -> Result<bool> {
+        let mapping = &self.mappings[id];
+        let (MappingKind::Memory, Some(memory), Access::Write) = (mapping.kind.get(), mapping.memory.get(), access)
+        else {
+            return Err(Error::BadAddress);
+        };
+        self.memory_bring(memory, mapping.page_at(page.0), access)?;
+        let there = self.machine.protect(root, page, mapping.protection());
+        let is_there = there.is_some();
+        if let Some(flush) = there {
+            flush.now(&self.machine);
+        }
+        Ok(is_there)
     }
 
     /// The large page around a page, where the mapping and what it leads to (a run that begins at physical page

@@ -176,10 +176,10 @@ impl<M: Machine> Kernel<M> {
         }
         let backing = Backing::Lease(lease, part.memory, part.page);
         self.mapping_new(server, to, part.pages, backing, protection, protection)?;
-        let access = if protection.contains(Protection::WRITE) { Access::Write } else { Access::Read };
         for n in 0..part.pages {
             let page = part.page.saturating_add(n);
-            let frame = self.memory_bring(part.memory, page, access).map_err(|_| Error::LeaseFault)?;
+            // As if to write, for reading too: then it is the lender's own frame, whatever the lender does meanwhile.
+            let frame = self.memory_bring(part.memory, page, Access::Write).map_err(|_| Error::LeaseFault)?;
             let entry = Translation { address: frame.address(), protection, large: false, device: false };
             let page = VirtAddr(to.saturating_add(n.saturating_mul(PAGE_SIZE)));
             self.frame_retain(frame);

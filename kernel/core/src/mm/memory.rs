@@ -6,6 +6,7 @@
 //! few in a step of the reaper, so who holds a reference to the object can rely on its frames.
 
 use crate::address::FrameNumber;
+use crate::field::Field;
 use crate::id::{Id, Link};
 use crate::kernel::Kernel;
 use crate::list::InMemory;
@@ -43,6 +44,30 @@ impl Memory {
     /// Whether the object is one run of frames.
     pub fn is_run(&self) -> bool {
         self.flags.get() & MemoryFlags::CONTIGUOUS.bits() != 0
+    }
+}
+
+/// Where an object keeps the frame of a page; frame 0: it has none.
+pub(crate) enum Place<'a> {
+    /// An object of one page.
+    Only(&'a Field<FrameNumber>),
+    /// An entry of a table.
+    Entry(&'a AtomicU64),
+}
+
+impl Place<'_> {
+    pub(crate) fn get(&self) -> FrameNumber {
+        match self {
+            Place::Only(field) => field.get(),
+            Place::Entry(entry) => FrameNumber(entry.load(Relaxed) as u32),
+        }
+    }
+
+    pub(crate) fn set(&self, frame: FrameNumber) {
+        match self {
+            Place::Only(field) => field.set(frame),
+            Place::Entry(entry) => entry.store(u64::from(frame.0), Relaxed),
+        }
     }
 }
 
@@ -134,37 +159,55 @@ impl<M: Machine> Kernel<M> {
         (at.0 != 0).then_some(at)
     }
 
-    /// The frame of a page, brought in if it isn't there. Errors: `BadArgument` (no such page), `OutOfQuota`,
-    /// `OutOfMemory`.
-    pub fn memory_bring(&self, id: Id<Memory>, page: u64, _access: Access) -> Result<FrameNumber> {
+    /// The place in an object's tables that says which frame is behind a page, with the tables down to it. Not for runs.
+    /// Errors: `OutOfQuota`, `OutOfMemory`.
+    pub(crate) fn memory_place(&self, id: Id<Memory>, page: u64) -> Result<Place<'_>> {
         let memory = &self.memories[id];
-        if page >= memory.length_pages.get() {
-            return Err(Error::BadArgument);
+        let quota = memory.header.quota.get().expect("invariant: an object has an account");
+        let levels = memory.levels.get();
+        if levels == 0 {
+            return Ok(Place::Only(&memory.first));
         }
         let mut at = memory.first.get();
-        if memory.is_run() {
-            return at.add(page as u32).ok_or(Error::BadArgument);
-        }
-        let quota = memory.header.quota.get().expect("invariant: an object has an account");
-        let mut fresh = at.0 == 0;
-        if fresh {
+        if at.0 == 0 {
             at = self.frame_allocate(quota)?;
             memory.first.set(at);
         }
-        // A table that was put in stays when a frame below it can't be had: it is charged, and the end finds it.
-        for height in (1..=memory.levels.get()).rev() {
+        // A table that was put in stays when one below it can't be had: it is charged, and the end finds it.
+        for height in (2..=levels).rev() {
             let entry = self.table_entry(at, index(page, height));
             at = FrameNumber(entry.load(Relaxed) as u32);
-            fresh = at.0 == 0;
-            if fresh {
+            if at.0 == 0 {
                 at = self.frame_allocate(quota)?;
                 entry.store(u64::from(at.0), Relaxed);
             }
         }
-        if fresh {
-            memory.resident.update(|n| n.saturating_add(1));
+        Ok(Place::Entry(self.table_entry(at, index(page, 1))))
+    }
+
+    /// The frame of a page, brought in if it isn't there; for a store, one that no other object has. Errors: `BadArgument`
+    /// (no such page), `OutOfQuota`, `OutOfMemory`.
+    pub fn memory_bring(&self, id: Id<Memory>, page: u64, access: Access) -> Result<FrameNumber> {
+        let memory = &self.memories[id];
+        if page >= memory.length_pages.get() {
+            return Err(Error::BadArgument);
         }
-        Ok(at)
+        if memory.is_run() {
+            return memory.first.get().add(page as u32).ok_or(Error::BadArgument);
+        }
+        let place = self.memory_place(id, page)?;
+        let there = place.get();
+        if there.0 == 0 {
+            let quota = memory.header.quota.get().expect("invariant: an object has an account");
+            let fresh = self.frame_allocate(quota)?;
+            place.set(fresh);
+            memory.resident.update(|n| n.saturating_add(1));
+            return Ok(fresh);
+        }
+        if access == Access::Write && self.is_shared(there) {
+            return self.page_unshare(id, page, there);
+        }
+        Ok(there)
     }
 
     fn memory_reap_step(&self, id: Id<Memory>) -> bool {
@@ -178,7 +221,7 @@ impl<M: Machine> Kernel<M> {
         if memory.levels.get() == 0 {
             let end = at.saturating_add(STEP).min(length);
             for page in at..end {
-                self.frame_release(FrameNumber(first.0.saturating_add(page as u32)));
+                self.memory_frame_release(FrameNumber(first.0.saturating_add(page as u32)));
             }
             memory.teardown.set(end);
             if end == length {
@@ -199,7 +242,7 @@ impl<M: Machine> Kernel<M> {
         for page in at..end {
             let frame = self.table_load(table, index(page, 1));
             if frame.0 != 0 {
-                self.frame_release(frame);
+                self.memory_frame_release(frame);
             }
         }
         self.memory_pass(id, at, end)

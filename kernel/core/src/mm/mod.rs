@@ -3,6 +3,7 @@
 //!
 //! - [`frames`], `early`: the buddy allocator over physical frames
 //! - [`memory`]: memory objects: pages found through tables made of frames
+//! - [`cow`], [`space_clone`]: copies that share frames until they are written
 //! - [`pager`]: memory whose pages a server supplies
 //! - [`space`]: address spaces: map, unmap, protect, end
 //! - [`mapping`]: one mapped range, and the search for room
@@ -11,6 +12,7 @@
 //! - [`lease`]: what a server does with memory that its caller lent
 //! - [`pin`]: memory held in place for devices
 
+pub mod cow;
 mod early;
 pub mod fault;
 pub mod frames;
@@ -20,6 +22,7 @@ pub mod memory;
 pub mod pager;
 pub mod pin;
 pub mod space;
+pub mod space_clone;
 mod translation;
 pub mod user;
 

@@ -221,7 +221,6 @@ impl<M: Machine> Kernel<M> {
         let space = lease.space.get().expect("invariant: a lease names its lender's space");
         let need = needed(lease.access());
         let written = lease.access().contains(LeaseAccess::WRITE);
-        let access = if written { Access::Write } else { Access::Read };
         let words = self.machine.frame_words(table);
         let mut places = words.iter();
         let count = places.next().expect("invariant: a frame has words");
@@ -234,7 +233,7 @@ impl<M: Machine> Kernel<M> {
             let start = part.page.saturating_mul(PAGE_SIZE).saturating_add(at & PAGE_SIZE.wrapping_sub(1));
             let finish = start.saturating_add(stop.saturating_sub(at));
             let hold = |page: u64| {
-                let frame = self.memory_bring(part.memory, page, access).map_err(|_| Error::LeaseFault)?;
+                let frame = self.memory_bring(part.memory, page, Access::Write).map_err(|_| Error::LeaseFault)?;
                 let place = places.next().expect("invariant: no more pages than places");
                 place.store(u64::from(frame.0), Relaxed);
                 count.store(count.load(Relaxed).saturating_add(1), Relaxed);
@@ -250,7 +249,8 @@ impl<M: Machine> Kernel<M> {
         Ok(())
     }
 
-    fn frame_written(&self, frame: FrameNumber, more: bool) {
+    /// Something writes a frame without asking the page tables, or does so no more.
+    pub(crate) fn frame_written(&self, frame: FrameNumber, more: bool) {
         if let Some(info) = self.frame_info(frame) {
             info.written.update(|n| if more { n.saturating_add(1) } else { n.saturating_sub(1) });
         }

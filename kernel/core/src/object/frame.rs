@@ -19,9 +19,9 @@ pub struct FrameInfo {
     pub next: Field<u32>,
     /// Free heads: the previous of the same order.
     pub prev: Field<u32>,
-    /// Leases pinned writable that hold it: while there are any it is not executed.
+    /// Leases pinned writable, and threads whose IPC buffer it is: while there are any it is neither executed nor shared.
     pub written: Field<u32>,
-    /// Memory objects that hold it: while there are several it is copied before it is written.
+    /// Memory objects that hold it beside the first: while there are any it is copied before it is written.
     pub sharers: Field<u32>,
     /// Behind an arena page: one bit for each item in use. (`next` and `prev` are its neighbours in the account's list of
     /// pages of this kind with room: page number + 1.)

@@ -38,6 +38,12 @@ pub struct Memory {
     pub teardown: Field<u64>,
     /// The next one that the reaper ends.
     pub next_reap: Field<u32>,
+    /// A clone: the object id of its source.
+    pub cloned_from: Field<u64>,
+    /// A clone: the source's page that is its first.
+    pub clone_first: Field<u64>,
+    /// A clone that is not done yet: the source's page that is looked at next, plus one; 0: it is done.
+    pub clone_next: Field<u64>,
     /// Paged: the endpoint that absent pages are asked for at (a reference), or none.
     pub pager: Field<Link<Endpoint>>,
     /// Paged: its number at the pager's.

@@ -1,23 +1,99 @@
 //! Calls that make copies: of memory, of spaces, of capability tables.
+//!
+//! All of them work in steps. Where an interrupt is pending the call is made again with one more argument, which says how far
+//! it came: a program passes 0 there.
 
 use super::{Answer, Context};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
-use abi::{Error, Result};
+use crate::object::{Memory, Process, Quota, Space};
+use abi::{Error, Kind, Result, Rights};
+
+/// What the maker of a clone may do with it.
+const CLONE: Rights = Rights::TRANSFER
+    .union(Rights::DERIVE)
+    .union(Rights::INSPECT)
+    .union(Rights::READ)
+    .union(Rights::WRITE)
+    .union(Rights::EXECUTE);
 
 impl<M: Machine> Kernel<M> {
-    /// `memory_clone`.
-    pub fn memory_clone(&self, _cx: &Context) -> Result<Answer> {
-        Err(Error::NotSupported)
+    /// `memory_clone`. Errors: `BadHandle`, `WrongKind`, `NoRight` (the account; `MANAGE` is asked), `BadArgument` (no pages, or
+    /// not inside the object), `NotSupported` (the object has a pager), `TableFull`, `OutOfQuota`, `OutOfMemory`. One that
+    /// fails half-way leaves nothing.
+    pub fn memory_clone(&self, cx: &Context) -> Result<Answer> {
+        let source = cx.id::<Memory>();
+        let (handle, clone) = match cx.arg(4) {
+            0 => {
+                let quota = self.resolve(cx, cx.arg(1), Kind::Quota, Rights::MANAGE)?.id::<Quota>();
+                self.cap_room(cx.process, 1)?;
+                let clone = self.clone_new(source, quota, cx.arg(2), cx.arg(3))?;
+                (self.cap_give(cx, Kind::Memory, clone.raw(), CLONE).word(), clone)
+            }
+            // Half made: it is in the caller's table already.
+            word => {
+                let clone = self.resolve(cx, word, Kind::Memory, Rights::WRITE)?.id::<Memory>();
+                let is_clone = self.memories[clone].cloned_from.get() == self.memories[source].header.object_id.get();
+                if !is_clone {
+                    return Err(Error::BadArgument);
+                }
+                (word, clone)
+            }
+        };
+        loop {
+            match self.clone_step(source, clone) {
+                Ok(true) => return Ok(Answer::one(handle)),
+                Ok(false) if self.machine.interrupt_pending() => {
+                    cx.registers.r9.set(handle);
+                    return Ok(Answer::Again);
+                }
+                Ok(false) => {}
+                Err(error) => {
+                    if let Some(handle) = abi::Handle::from_word(handle) {
+                        // It has no children yet but by the caller's own doing; then it stays with them.
+                        let _ = self.cap_close(cx.process, handle);
+                    }
+                    return Err(error);
+                }
+            }
+        }
     }
 
-    /// `space_clone`.
-    pub fn space_clone(&self, _cx: &Context) -> Result<Answer> {
-        Err(Error::NotSupported)
+    /// `space_clone`. Errors: `BadHandle`, `WrongKind`, `NoRight` (the second space; `MANAGE` is asked), `BadArgument` (the same
+    /// space), `Busy` (the second is not empty), `Exists` (it was mapped into meanwhile), `Closed`, `NotSupported` (an object
+    /// with a pager is to be copied), `OutOfQuota`, `OutOfMemory`. What was cloned by then stays in the second space.
+    pub fn space_clone(&self, cx: &Context) -> Result<Answer> {
+        let source = cx.id::<Space>();
+        let into = self.resolve(cx, cx.arg(1), Kind::AddressSpace, Rights::MANAGE)?.id::<Space>();
+        if source == into {
+            return Err(Error::BadArgument);
+        }
+        let mut from = cx.arg(2);
+        if from == 0 && self.spaces[into].mapping_count.get() != 0 {
+            return Err(Error::Busy);
+        }
+        while let Some(next) = self.space_clone_step(source, into, from)? {
+            from = next;
+            if self.machine.interrupt_pending() {
+                cx.registers.rdx.set(from);
+                return Ok(Answer::Again);
+            }
+        }
+        Ok(Answer::DONE)
     }
 
-    /// `table_clone`.
-    pub fn table_clone(&self, _cx: &Context) -> Result<Answer> {
-        Err(Error::NotSupported)
+    /// `table_clone`. Errors: `Closed` (the process has ended), `Busy` (its table is not empty, it has threads, or it is the
+    /// caller's own), `Retry` (a capability is being revoked), `OutOfQuota`, `OutOfMemory`.
+    pub fn table_clone(&self, cx: &Context) -> Result<Answer> {
+        let to = cx.id::<Process>();
+        let mut page = u32::try_from(cx.arg(1)).map_err(|_| Error::Busy)?;
+        while self.table_clone_step(cx.process, to, page)? {
+            page = page.saturating_add(1);
+            if self.machine.interrupt_pending() {
+                cx.registers.rsi.set(u64::from(page));
+                return Ok(Answer::Again);
+            }
+        }
+        Ok(Answer::DONE)
     }
 }

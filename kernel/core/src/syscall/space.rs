@@ -6,12 +6,19 @@ use crate::machine::Machine;
 use crate::mm::mapping::Backing;
 use crate::mm::space::UserRange;
 use crate::object::{DeviceMemory, Memory, Space};
-use abi::memory::{Protection, PAGE_SIZE};
+use abi::memory::{Inherit, Protection, PAGE_SIZE};
 use abi::{Error, Kind, Result, Rights};
 
 /// A protection in a register. Errors: `BadArgument`.
 pub(super) fn protection(word: u64) -> Result<Protection> {
     u8::try_from(word).ok().and_then(Protection::from_bits).ok_or(Error::BadArgument)
+}
+
+/// A protection, and what a clone of the space is to get of the mapping. Errors: `BadArgument`.
+fn inheritance(word: u64) -> Result<(Protection, Inherit)> {
+    let number = u8::try_from(word >> Inherit::SHIFT).map_err(|_| Error::BadArgument)?;
+    let inherit = Inherit::from_number(number).ok_or(Error::BadArgument)?;
+    Ok((protection(word & 0xff)?, inherit))
 }
 
 /// What the rights of a capability let a mapping allow.
@@ -35,7 +42,7 @@ impl<M: Machine> Kernel<M> {
             Err(Error::WrongKind) => (self.resolve(cx, word, Kind::DeviceMemory, Rights::empty())?, false),
             other => (other?, true),
         };
-        let protection = protection(cx.arg(5))?;
+        let (protection, inherit) = inheritance(cx.arg(5))?;
         if (offset | length) & PAGE_SIZE.wrapping_sub(1) != 0 || length == 0 {
             return Err(Error::BadArgument);
         }
@@ -63,6 +70,7 @@ impl<M: Machine> Kernel<M> {
         let space = cx.id::<Space>();
         let start = self.space_enter(space, address, pages, backing, protection, limit)?;
         let mapping = self.mapping_at(space, start).expect("invariant: it was made a moment ago");
+        self.mappings[mapping].inherit.set(inherit as u8);
         self.mapping_via_set(mapping, subject.cap, false);
         Ok(Answer::one(start))
     }

@@ -1,5 +1,6 @@
 //! What the memory side promises, on the test machine.
 
+mod cow;
 mod leases;
 mod model;
 mod pins;
