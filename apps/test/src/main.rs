@@ -4,7 +4,7 @@
 //! - [`part`]: this program again, as another process
 //! - [`raw`]: faults on purpose, raw calls
 //! - [`disk`]: a block driver's counters, for tests that attach one
-//! - one file a subject: [`die`], [`handles`], [`names`], [`messages`], [`leases`], [`mapped`], [`frames`], [`memory`],
+//! - one file a subject: [`die`], [`handles`], [`names`], [`messages`], [`leases`], [`mapped`], [`frames`], [`memory`], [`fork`],
 //!   [`process`], [`time`], [`registers`], [`upcall`], [`debug`], [`revoke`], [`security`], [`quota`], [`chaos`]
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
@@ -16,6 +16,7 @@ mod chaos;
 mod debug;
 mod die;
 mod disk;
+mod fork;
 mod frames;
 mod handles;
 mod leases;
@@ -49,6 +50,7 @@ fn all() -> Vec<&'static Test> {
         names::TESTS,
         messages::TESTS,
         memory::TESTS,
+        fork::TESTS,
         quota::TESTS,
         process::TESTS,
         registers::TESTS,

@@ -6,6 +6,7 @@
 //!
 //! - [`syscall`]: the stubs, one for each row of the contract
 //! - [`calls`]: the same, safe and typed, for all that can't hurt the caller's own memory
+//! - [`clone`](mod@clone): copies of memory, of this process
 //! - [`buffer`]: the thread's IPC buffer, and what a thread keeps for itself in it
 //! - [`message`]: call, receive, reply
 //! - [`lease`]: copying, mapping and pinning what callers lent
@@ -20,6 +21,7 @@
 
 pub mod buffer;
 pub mod calls;
+pub mod clone;
 pub mod debug;
 #[cfg(target_os = "none")]
 pub mod heap;
