@@ -6,6 +6,7 @@
 //! - [`call`]: the kernel's calls, one row each
 //! - [`error`]: why a call or a scheme operation fails
 //! - [`refusal`]: which errors each call answers with
+//! - [`event`]: what sessions are ready for, and how that is told
 //! - [`handle`], [`rights`], [`kind`]: what a capability looks like to its holder
 //! - [`message`]: registers and the IPC buffer of a message, leases
 //! - [`memory`]: kinds of memory, protections, the user half
@@ -19,6 +20,7 @@
 pub mod boot;
 pub mod call;
 pub mod error;
+pub mod event;
 pub mod fault;
 pub mod handle;
 pub mod initfs;

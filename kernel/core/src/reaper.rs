@@ -11,7 +11,7 @@ use crate::fields;
 use crate::id::{Id, Link};
 use crate::kernel::{InKernel, Kernel};
 use crate::machine::Machine;
-use crate::object::{Cap, Endpoint, Memory, Namespace, Process, Space};
+use crate::object::{Cap, Endpoint, EventQueue, Memory, Namespace, Process, Space};
 
 /// Revocations that can run at once; another one waits its turn.
 pub const REVOCATIONS: usize = 16;
@@ -29,6 +29,8 @@ pub enum Reap {
     Namespace(Id<Namespace>),
     /// An endpoint without references, whose queued callers are to be told.
     Endpoint(Id<Endpoint>),
+    /// An event queue without references.
+    EventQueue(Id<EventQueue>),
 }
 
 fields! {
@@ -44,6 +46,8 @@ fields! {
         pub namespaces: Field<u32>,
         /// Endpoints.
         pub endpoints: Field<u32>,
+        /// Event queues.
+        pub event_queues: Field<u32>,
         /// Capability entries whose descendants are being removed; 0: the place is free.
         pub revocations: [Field<u32>; REVOCATIONS],
         /// How many of these are in use.
@@ -61,6 +65,7 @@ impl<M: Machine> Kernel<M> {
             Reap::Space(id) => (&self.reaper.spaces, &self.spaces[id].next_reap, id.raw()),
             Reap::Memory(id) => (&self.reaper.memories, &self.memories[id].next_reap, id.raw()),
             Reap::Endpoint(id) => (&self.reaper.endpoints, &self.endpoints[id].next_reap, id.raw()),
+            Reap::EventQueue(id) => (&self.reaper.event_queues, &self.event_queues[id].next_reap, id.raw()),
             Reap::Namespace(id) => (&self.reaper.namespaces, &self.namespaces[id].next_reap, id.raw()),
         };
         next.set(head.replace(raw));
@@ -105,6 +110,10 @@ impl<M: Machine> Kernel<M> {
         } else if let Some(id) = self.reap_take::<Endpoint>(&self.reaper.endpoints, |e| &e.next_reap) {
             if !self.endpoint_reap_step(id) {
                 self.reap_later(Reap::Endpoint(id));
+            }
+        } else if let Some(id) = self.reap_take::<EventQueue>(&self.reaper.event_queues, |q| &q.next_reap) {
+            if !self.event_queue_reap_step(id) {
+                self.reap_later(Reap::EventQueue(id));
             }
         } else if let Some(id) = self.reap_take::<Space>(&self.reaper.spaces, |s| &s.next_reap) {
             if !Space::reap_step(self, id) {

@@ -16,7 +16,7 @@ impl Object for Notification {
         &self.header
     }
     fn end<M: Machine>(kernel: &Kernel<M>, id: Id<Self>) {
-        kernel.notification_timer(id, 0, 0);
+        kernel.notification_timer(id, 0, 0, 0);
         // An endpoint that it is bound to would hold a reference.
         while let Some(thread) = kernel.threads.list::<Queue>(&kernel.notifications[id].waiters).first() {
             kernel.wait_end(thread);

@@ -35,9 +35,10 @@ impl<M: Machine> Kernel<M> {
         Ok(bits.map_or(Answer::Written, Answer::one))
     }
 
-    /// Sets bits at a time; a time that has passed does so at once, 0 disarms. No errors but those of the look-up.
+    /// Sets bits at a time, or up to `slack_ns` later together with others, so that fewer interrupts are taken; a time
+    /// that has passed does so at once, 0 disarms. No errors but those of the look-up.
     pub fn timer_set(&self, cx: &Context) -> Result<Answer> {
-        self.notification_timer(cx.id::<Notification>(), cx.arg(1), cx.arg(2));
+        self.notification_timer(cx.id::<Notification>(), cx.arg(1), cx.arg(2), cx.arg(3));
         Ok(Answer::DONE)
     }
 }
