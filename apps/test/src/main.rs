@@ -5,7 +5,7 @@
 //! - [`raw`]: faults on purpose, raw calls
 //! - [`disk`]: a block driver's counters, for tests that attach one
 //! - one file a subject: [`die`], [`handles`], [`names`], [`messages`], [`leases`], [`mapped`], [`frames`], [`memory`],
-//!   [`process`], [`time`], [`registers`], [`revoke`], [`quota`], [`chaos`]
+//!   [`event`], [`futex`], [`process`], [`time`], [`registers`], [`revoke`], [`quota`], [`chaos`]
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
 #![deny(unsafe_code)]
@@ -15,7 +15,9 @@ extern crate alloc;
 mod chaos;
 mod die;
 mod disk;
+mod event;
 mod frames;
+mod futex;
 mod handles;
 mod leases;
 mod mapped;
@@ -53,6 +55,8 @@ fn all() -> Vec<&'static Test> {
         leases::TESTS,
         mapped::TESTS,
         frames::TESTS,
+        event::TESTS,
+        futex::TESTS,
         die::TESTS,
         chaos::TESTS,
     ];

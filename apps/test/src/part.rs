@@ -2,7 +2,7 @@
 //! given and nothing else.
 
 use crate::tap::{fail, works, Check};
-use crate::{chaos, die, leases, mapped, names, process, revoke};
+use crate::{chaos, die, event, futex, leases, mapped, names, process, revoke};
 use abi::{Handle, Rights};
 use alloc::format;
 use alloc::vec::Vec;
@@ -100,8 +100,17 @@ pub type Role = (&'static str, fn(&[&str]) -> u64);
 
 /// Plays a part; the exit status.
 pub fn play(name: &str, words: &[&str]) -> u64 {
-    let parts: [&[Role]; 7] =
-        [die::PARTS, names::PARTS, process::PARTS, leases::PARTS, mapped::PARTS, revoke::PARTS, chaos::PARTS];
+    let parts: [&[Role]; 9] = [
+        die::PARTS,
+        names::PARTS,
+        process::PARTS,
+        leases::PARTS,
+        mapped::PARTS,
+        revoke::PARTS,
+        event::PARTS,
+        futex::PARTS,
+        chaos::PARTS,
+    ];
     let all: Vec<&Role> = parts.into_iter().flatten().collect();
     match all.into_iter().find(|(known, _)| *known == name) {
         Some((_, play)) => play(words),

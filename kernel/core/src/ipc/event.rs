@@ -269,7 +269,13 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Changes the readiness of the session with a badge. Errors: `NotFound`, `WrongState` (it has ended).
-    pub(crate) fn session_set_ready(&self, endpoint: Id<crate::object::Endpoint>, badge: u64, set: u32, clear: u32) -> Result<()> {
+    pub(crate) fn session_set_ready(
+        &self,
+        endpoint: Id<crate::object::Endpoint>,
+        badge: u64,
+        set: u32,
+        clear: u32,
+    ) -> Result<()> {
         let sessions = self.sessions.tree::<InEndpoint>(&self.endpoints[endpoint].sessions);
         let id = sessions.find(badge).ok_or(Error::NotFound)?;
         if self.sessions[id].has_ended.get() {

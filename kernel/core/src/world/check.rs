@@ -72,7 +72,10 @@ impl<const FAULT: u8> World<FAULT> {
         for id in k.sessions.iter_used() {
             let s = &k.sessions[id];
             let all = k.interests.list::<InSession>(&s.interests).iter();
-            assert_eq!(all.map(|i| assert_eq!(k.interests[i].session.get(), Some(id))).count() as u32, s.interest_count.get());
+            assert_eq!(
+                all.map(|i| assert_eq!(k.interests[i].session.get(), Some(id))).count() as u32,
+                s.interest_count.get()
+            );
         }
     }
 

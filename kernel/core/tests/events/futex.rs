@@ -197,6 +197,8 @@ fn many_are_woken_and_moved_in_steps() {
     let (outcome, rounds) = finish(&mut p, first);
     let Outcome::Done([20, 60, ..]) = outcome else { panic!("{outcome:?}") };
     assert!(rounds >= 4, "{rounds}");
+    let r = &p.w.kernel.threads[p.c].registers;
+    assert_eq!((r.rdx.get(), r.r9.get()), (20, 1 << 31), "no register but the results has changed");
     // The value may change while it is worked on.
     let first = p.w.call(p.c, Call::FutexWake, &[at + 4, u64::from(u32::MAX)]);
     let (outcome, rounds) = finish(&mut p, first);

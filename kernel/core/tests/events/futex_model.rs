@@ -164,8 +164,7 @@ impl Run {
     }
 
     fn any_waiter(&mut self) -> Option<(usize, usize)> {
-        let all: Vec<_> =
-            (0..WORDS).flat_map(|word| (0..self.waiting[word].len()).map(move |n| (word, n))).collect();
+        let all: Vec<_> = (0..WORDS).flat_map(|word| (0..self.waiting[word].len()).map(move |n| (word, n))).collect();
         (!all.is_empty()).then(|| self.random.pick(&all))
     }
 

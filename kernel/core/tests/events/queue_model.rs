@@ -68,8 +68,19 @@ impl Run {
         let random = Random::new(seed);
         let (clients, queues, words) = Default::default();
         let waiting = BTreeMap::new();
-        let mut run =
-            Run { w, random, server, endpoint, clients, queues, words, waiting, acknowledged: BTreeSet::new(), told: 0, last_badge: 0 };
+        let mut run = Run {
+            w,
+            random,
+            server,
+            endpoint,
+            clients,
+            queues,
+            words,
+            waiting,
+            acknowledged: BTreeSet::new(),
+            told: 0,
+            last_badge: 0,
+        };
         for _ in 0..3 {
             run.client(owner);
         }
@@ -239,7 +250,8 @@ impl Run {
 
     /// A thread that was woken comes back.
     fn comes_back(&mut self) {
-        let ready: Vec<_> = self.waiting.keys().filter_map(|t| Id::try_new(*t as usize)).filter(|t| self.is_on_the_way(*t)).collect();
+        let ready: Vec<_> =
+            self.waiting.keys().filter_map(|t| Id::try_new(*t as usize)).filter(|t| self.is_on_the_way(*t)).collect();
         if !ready.is_empty() {
             let thread = self.random.pick(&ready);
             let got = self.w.again(thread);
@@ -252,7 +264,8 @@ impl Run {
     }
 
     fn cancel(&mut self) {
-        let asleep: Vec<_> = self.waiting.keys().filter_map(|t| Id::try_new(*t as usize)).filter(|t| !self.is_on_the_way(*t)).collect();
+        let asleep: Vec<_> =
+            self.waiting.keys().filter_map(|t| Id::try_new(*t as usize)).filter(|t| !self.is_on_the_way(*t)).collect();
         if !asleep.is_empty() {
             let thread = self.random.pick(&asleep);
             self.w.kernel.thread_cancel_wait(thread).unwrap();
@@ -318,7 +331,8 @@ impl Run {
     fn check(&self) {
         for (q, queue) in self.queues.iter().enumerate().filter(|(_, queue)| !queue.closed) {
             let has_news = queue.interests.values().any(|i| self.news(i) != 0);
-            let mut here = self.waiting.iter().filter(|(_, (at, _))| *at == q).filter_map(|(t, _)| Id::try_new(*t as usize));
+            let mut here =
+                self.waiting.iter().filter(|(_, (at, _))| *at == q).filter_map(|(t, _)| Id::try_new(*t as usize));
             let asleep = here.clone().any(|thread| !self.is_on_the_way(thread));
             assert!(!asleep || !has_news || here.any(|thread| self.is_on_the_way(thread)), "a lost wake-up");
         }

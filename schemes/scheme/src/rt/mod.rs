@@ -8,6 +8,7 @@
 //! - [`calls`]: the same, safe and typed, for all that can't hurt the caller's own memory
 //! - [`buffer`]: the thread's IPC buffer, and what a thread keeps for itself in it
 //! - [`message`]: call, receive, reply
+//! - [`event`]: event queues, readiness, futexes
 //! - [`lease`]: copying, mapping and pinning what callers lent
 //! - [`memory`]: mapping Memory objects
 //! - [`start`]: entry, start block, panics
@@ -17,6 +18,7 @@
 
 pub mod buffer;
 pub mod calls;
+pub mod event;
 #[cfg(target_os = "none")]
 pub mod heap;
 pub mod lease;
