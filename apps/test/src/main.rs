@@ -5,7 +5,8 @@
 //! - [`raw`]: faults on purpose, raw calls
 //! - [`disk`]: a block driver's counters, for tests that attach one
 //! - one file a subject: [`die`], [`handles`], [`names`], [`messages`], [`leases`], [`mapped`], [`frames`], [`memory`], [`fork`],
-//!   [`process`], [`time`], [`registers`], [`upcall`], [`debug`], [`revoke`], [`security`], [`quota`], [`chaos`]
+//!   [`event`], [`futex`], [`process`], [`time`], [`registers`], [`upcall`], [`debug`], [`revoke`], [`security`], [`quota`],
+//!   [`chaos`]
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
 #![deny(unsafe_code)]
@@ -16,8 +17,10 @@ mod chaos;
 mod debug;
 mod die;
 mod disk;
+mod event;
 mod fork;
 mod frames;
+mod futex;
 mod handles;
 mod leases;
 mod mapped;
@@ -61,6 +64,8 @@ fn all() -> Vec<&'static Test> {
         leases::TESTS,
         mapped::TESTS,
         frames::TESTS,
+        event::TESTS,
+        futex::TESTS,
         die::TESTS,
         chaos::TESTS,
     ];

@@ -7,6 +7,7 @@
 //! - [`error`]: why a call or a scheme operation fails
 //! - [`quota`]: what an account tells of itself
 //! - [`refusal`]: which errors each call answers with
+//! - [`event`]: what sessions are ready for, and how that is told
 //! - [`handle`], [`rights`], [`kind`]: what a capability looks like to its holder
 //! - [`message`]: registers and the IPC buffer of a message, leases
 //! - [`memory`]: kinds of memory, protections, the user half
@@ -22,6 +23,7 @@
 pub mod boot;
 pub mod call;
 pub mod error;
+pub mod event;
 pub mod fault;
 pub mod handle;
 pub mod initfs;

@@ -51,6 +51,8 @@ list_nodes! {
     InVia: Mapping.in_via, Thread.in_via, Name.in_via;
     /// Memory objects with a pager.
     Paged: Memory.in_paged;
+    /// Threads that an event queue woke.
+    Woken: Thread.woken;
     /// The children of an account.
     Siblings: Quota.siblings;
 }

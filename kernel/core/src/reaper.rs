@@ -11,7 +11,7 @@ use crate::fields;
 use crate::id::{Id, Link};
 use crate::kernel::{InKernel, Kernel};
 use crate::machine::Machine;
-use crate::object::{Cap, Endpoint, Memory, Namespace, Notification, Process, Space};
+use crate::object::{Cap, Endpoint, EventQueue, Memory, Namespace, Notification, Process, Space};
 
 /// Revocations that can run at once; another one waits its turn.
 pub const REVOCATIONS: usize = 16;
@@ -31,6 +31,8 @@ pub enum Reap {
     Endpoint(Id<Endpoint>),
     /// A notification without references, whose waiters are to be told.
     Notification(Id<Notification>),
+    /// An event queue without references.
+    EventQueue(Id<EventQueue>),
 }
 
 fields! {
@@ -48,6 +50,8 @@ fields! {
         pub endpoints: Field<u32>,
         /// Notifications.
         pub notifications: Field<u32>,
+        /// Event queues.
+        pub event_queues: Field<u32>,
         /// Capability entries whose descendants are being removed; 0: the place is free.
         pub revocations: [Field<u32>; REVOCATIONS],
         /// How many of these are in use.
@@ -66,6 +70,7 @@ impl<M: Machine> Kernel<M> {
             Reap::Memory(id) => (&self.reaper.memories, &self.memories[id].next_reap, id.raw()),
             Reap::Endpoint(id) => (&self.reaper.endpoints, &self.endpoints[id].next_reap, id.raw()),
             Reap::Notification(id) => (&self.reaper.notifications, &self.notifications[id].next_reap, id.raw()),
+            Reap::EventQueue(id) => (&self.reaper.event_queues, &self.event_queues[id].next_reap, id.raw()),
             Reap::Namespace(id) => (&self.reaper.namespaces, &self.namespaces[id].next_reap, id.raw()),
         };
         next.set(head.replace(raw));
@@ -114,6 +119,10 @@ impl<M: Machine> Kernel<M> {
         } else if let Some(id) = self.reap_take::<Notification>(&self.reaper.notifications, |n| &n.next_reap) {
             if !self.notification_reap_step(id) {
                 self.reap_later(Reap::Notification(id));
+            }
+        } else if let Some(id) = self.reap_take::<EventQueue>(&self.reaper.event_queues, |q| &q.next_reap) {
+            if !self.event_queue_reap_step(id) {
+                self.reap_later(Reap::EventQueue(id));
             }
         } else if let Some(id) = self.reap_take::<Space>(&self.reaper.spaces, |s| &s.next_reap) {
             if !Space::reap_step(self, id) {

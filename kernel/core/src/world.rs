@@ -154,6 +154,14 @@ impl<const FAULT: u8> World<FAULT> {
         next
     }
 
+    /// Has a thread that was woken to make its call again do so.
+    pub fn again(&mut self, thread: Id<Thread>) -> Outcome {
+        assert!(self.kernel.threads[thread].registers.rax.get() >= abi::call::FIRST, "{thread:?} was answered");
+        self.force(thread);
+        self.syscall();
+        self.outcome(thread)
+    }
+
     /// The timer interrupt comes at a time.
     pub fn time(&mut self, ns: u64) -> Next {
         self.kernel.machine.set_now(ns);
@@ -293,6 +301,8 @@ impl<const FAULT: u8> World<FAULT> {
             k.leases.iter_used().count(),
             k.watches.iter_used().count(),
             k.parked.iter_used().count(),
+            k.event_queues.iter_used().count(),
+            k.interests.iter_used().count(),
         ]
     }
 }

@@ -10,6 +10,7 @@ mod request;
 
 pub use request::{Endpoint, Reply, Request, Ticket, Turn};
 
+use crate::event::Readiness;
 use crate::scheme::{CallId, Caller, Outcome, Scheme, Stop};
 use crate::sequence::{Progress, Record};
 use crate::sessions::Sessions;
@@ -75,12 +76,30 @@ impl<S: Scheme, K: Store> Dispatcher<S, K> {
                 // What can't be opened now is tried again at its next call.
                 let _ = self.identity(badge, 0);
             }
+            self.assert_ready(endpoint, badge);
         }
     }
 
+    /// Tells the kernel what a session is ready for. One that is not opened (again) yet is said to be ready: who waits
+    /// for it will call, and be told.
+    fn assert_ready(&mut self, endpoint: &mut dyn Endpoint, badge: u64) {
+        let caller = self.sessions.get(badge).and_then(|session| {
+            let flags = session.flags;
+            session.id.map(|id| Caller { id, badge, flags, ..Caller::default() })
+        });
+        let ready = caller.map_or(Readiness::READ | Readiness::WRITE, |caller| self.scheme.readiness(&caller));
+        endpoint.ready(badge, ready, !ready);
+    }
+
+    /// Tells the kernel of changes.
+    fn tell_changes(&mut self, endpoint: &mut dyn Endpoint) {
+        self.scheme.readiness_changes(&mut |badge, set, clear| endpoint.ready(badge, set, clear));
+    }
+
     /// Bits of the endpoint's notification.
-    pub fn event(&mut self, bits: u64) {
+    pub fn event(&mut self, endpoint: &mut dyn Endpoint, bits: u64) {
         self.scheme.event(bits);
+        self.tell_changes(endpoint);
     }
 
     /// The last handle of a session is gone.
@@ -91,6 +110,7 @@ impl<S: Scheme, K: Store> Dispatcher<S, K> {
             }
         }
         endpoint.acknowledge(badge);
+        self.tell_changes(endpoint);
     }
 
     /// A parked request will not be asked again.
@@ -141,6 +161,7 @@ impl<S: Scheme, K: Store> Dispatcher<S, K> {
     /// Does what a request asks for. Capabilities that nobody took are closed when it is answered.
     pub fn call(&mut self, endpoint: &mut dyn Endpoint, request: &mut Request<'_>) -> Turn {
         let outcome = self.numbered(endpoint, request);
+        self.tell_changes(endpoint);
         let reply = match outcome {
             Ok(reply) => reply,
             Err(Stop::Later) if !Tag(request.tag).is_non_blocking() => return Turn::Parked,
@@ -160,7 +181,11 @@ impl<S: Scheme, K: Store> Dispatcher<S, K> {
     fn numbered(&mut self, endpoint: &mut dyn Endpoint, request: &mut Request<'_>) -> Outcome<Reply> {
         let operation = Tag(request.tag).operation()?;
         let (badge, sequence) = (request.badge, request.words[5]);
+        let was_open = self.sessions.get(badge).is_some_and(|session| session.id.is_some());
         let id = self.identity(badge, request.account)?;
+        if !was_open {
+            self.assert_ready(endpoint, badge);
+        }
         let session = self.sessions.get(badge).ok_or(Error::Io)?;
         let flags = session.flags;
         let ticket = match request.ticket {

@@ -13,6 +13,7 @@ pub use kernel::HostStore;
 
 use crate::client::File;
 use crate::dispatch::{may_wake, Dispatcher, Reply, Request, Turn};
+use crate::event::Readiness;
 use crate::lease::Lease;
 use crate::scheme::Scheme;
 use abi::{Error, Handle, Result};
@@ -116,11 +117,18 @@ impl<S: Scheme + 'static> Harness<S> {
         look(inner.dispatcher.as_mut().expect("the server runs").scheme())
     }
 
+    /// What the server last said a session is ready for, and how often it set bits: each time is an edge.
+    pub fn readiness(&self, file: &File<Client<S>>) -> (Readiness, u32) {
+        let badge = file.connection().badge();
+        self.0.borrow().endpoint.ready.get(&badge).copied().unwrap_or_default()
+    }
+
     /// Sends bits of the endpoint's notification; parked calls are asked again.
     pub fn event(&self, bits: u64) {
         let mut inner = self.0.borrow_mut();
-        if let Some(dispatcher) = inner.dispatcher.as_mut() {
-            dispatcher.event(bits);
+        let Inner { dispatcher, endpoint, .. } = &mut *inner;
+        if let Some(dispatcher) = dispatcher.as_mut() {
+            dispatcher.event(endpoint, bits);
         }
         inner.retry();
     }

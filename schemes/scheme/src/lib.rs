@@ -56,6 +56,7 @@ pub mod client;
 pub mod dispatch;
 pub mod elf;
 pub mod entry;
+pub mod event;
 #[cfg(not(target_os = "none"))]
 pub mod host;
 pub mod keepsake;

@@ -7,6 +7,7 @@
 //! with the same [`CallId`], after every event and every other call.
 
 use crate::entry::Listing;
+use crate::event::Readiness;
 use crate::lease::{Source, Target};
 use crate::message::{Caps, SendCap};
 use crate::stat::{FileKind, Space, Stat};
@@ -229,6 +230,19 @@ pub trait Scheme {
     /// A call that was answered [`Stop::Later`] is not wanted any more: it was cancelled, or its caller died.
     fn cancelled(&mut self, caller: &Caller) {
         let _ = caller;
+    }
+
+    /// What a session is ready for. Asked when it is opened, and after a restart for every session that is still held,
+    /// so that no wake-up is lost over a crash.
+    fn readiness(&mut self, caller: &Caller) -> Readiness {
+        let _ = caller;
+        Readiness::READ | Readiness::WRITE
+    }
+
+    /// Tells of changes of readiness, by badge: what is set (which wakes whoever watches for the change, even where it
+    /// was set) and what is cleared. Asked after every call and event, before the answer goes out.
+    fn readiness_changes(&mut self, tell: &mut dyn FnMut(u64, Readiness, Readiness)) {
+        let _ = tell;
     }
 
     /// Bits of the notification that is bound to the endpoint (an interrupt, a timer, a peer).

@@ -7,9 +7,10 @@
 //! arrive as [`Scheme::event`](crate::scheme::Scheme::event).
 
 use crate::dispatch::{may_wake, Dispatcher, Endpoint, Reply, Request, Turn};
+use crate::event::Readiness;
 use crate::lease::{KernelLease, Lease};
 use crate::rt::message::{self, Answer, Arrival};
-use crate::rt::{calls, memory, security, start};
+use crate::rt::{calls, event, memory, security, start};
 use crate::scheme::Scheme;
 use crate::store::{Nothing, Store};
 use crate::wire::Tag;
@@ -47,6 +48,9 @@ impl Endpoint for KernelEndpoint {
     }
     fn next(&mut self, after: u64) -> Result<(u64, bool)> {
         calls::session_next(self.handle, after).map(|(badge, ended)| (badge, ended != 0))
+    }
+    fn ready(&mut self, badge: u64, set: Readiness, clear: Readiness) {
+        let _ = event::session_ready(self.handle, badge, set.bits(), clear.bits());
     }
     fn close(&mut self, handle: Handle) {
         calls::close(handle);
@@ -163,7 +167,7 @@ impl<S: Scheme> Server<S> {
             match arrival.kind {
                 Received::Call => (reply, answer) = self.call(arrival, reply)?,
                 Received::Notification => {
-                    self.dispatcher.event(arrival.words[0]);
+                    self.dispatcher.event(&mut self.endpoint, arrival.words[0]);
                     self.retry();
                 }
                 Received::SessionEnded => {

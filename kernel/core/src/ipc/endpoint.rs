@@ -10,7 +10,7 @@ use crate::machine::Machine;
 use crate::object::{Endpoint, Header, Object, Session, Thread, ThreadState};
 use crate::reaper::Reap;
 use crate::sched::donation::urgency_key;
-use crate::tree::Sending;
+use crate::tree::{InEndpoint, Sending};
 use abi::{Error, Kind};
 
 impl Object for Endpoint {
@@ -108,9 +108,21 @@ impl<M: Machine> Kernel<M> {
             self.session_free(session);
             return false;
         }
+        if let Some(session) = self.session_to_hang_up(id) {
+            endpoint.hung_up.set(self.badge(session));
+            self.readiness_change(session, abi::event::HANG_UP, 0);
+            return false;
+        }
         endpoint.reaped.set(true);
         self.endpoint_free_if_empty(id);
         true
+    }
+
+    /// The next session of a closed endpoint whose interests do not know yet.
+    fn session_to_hang_up(&self, id: Id<Endpoint>) -> Option<Id<Session>> {
+        let endpoint = &self.endpoints[id];
+        let from = endpoint.hung_up.get().checked_add(1)?;
+        self.sessions.tree::<InEndpoint>(&endpoint.sessions).ceiling(from)
     }
 
     /// Frees a closed endpoint at which everybody was told, and that no session leads to any more.

@@ -18,7 +18,7 @@ impl Object for Notification {
     }
     fn end<M: Machine>(kernel: &Kernel<M>, id: Id<Self>) {
         // An endpoint that it is bound to would hold a reference.
-        kernel.notification_timer(id, 0, 0);
+        kernel.notification_timer(id, 0, 0, 0);
         if kernel.notifications[id].waiters.first.get() == 0 {
             kernel.free_object(id);
         } else {

@@ -21,6 +21,7 @@ impl Object for Session {
         let endpoint_id = kernel.session_endpoint(id);
         let endpoint = &kernel.endpoints[endpoint_id];
         kernel.sessions[id].has_ended.set(true);
+        kernel.interests_let_go(id);
         if endpoint.closed.get() {
             // Nobody will be told.
             kernel.session_free(id);

@@ -33,6 +33,8 @@ pub struct Endpoint {
     pub closed: Field<bool>,
     /// Whether all who waited at it when it was closed were told.
     pub reaped: Field<bool>,
+    /// Closed: the last session whose interests were told of the hang-up, by its badge.
+    pub hung_up: Field<u64>,
     /// The next endpoint to be reaped.
     pub next_reap: Field<u32>,
     /// The notification whose bits receivers get too (a reference).
@@ -65,6 +67,8 @@ pub struct Session {
     pub readiness: Field<u32>,
     /// What event queues want to know of it (`Interest::in_session`).
     pub interests: ListHead,
+    /// How many that are.
+    pub interest_count: Field<u32>,
 }
 }
 

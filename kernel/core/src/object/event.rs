@@ -6,8 +6,8 @@ use crate::fields;
 use crate::id::Link;
 
 fields! {
-/// A bounded queue of readiness events. References: its capabilities. Threads that wait hold none: they are told
-/// `Closed` when it ends.
+/// A bounded queue of readiness events. References: its capabilities. Threads that wait, or were woken and have not
+/// come back yet, hold none: it lets go of them when it ends.
 #[repr(C, align(128))]
 pub struct EventQueue {
     /// Common to all objects.
@@ -22,6 +22,10 @@ pub struct EventQueue {
     pub pending: ListHead,
     /// Threads that wait (`Thread::queue`).
     pub waiters: ListHead,
+    /// Threads that were woken for an event and have not come back for it yet (`Thread::woken`).
+    pub woken: ListHead,
+    /// Whether its last reference is gone.
+    pub ending: Field<bool>,
     /// The notification that is told when it comes to hold an event (a reference).
     pub notification: Field<Link<Notification>>,
     /// The next one that the reaper ends.
@@ -30,14 +34,15 @@ pub struct EventQueue {
     pub bits: Field<u64>,
 }
 
-/// What a queue wants to know of one session.
+/// What a queue wants to know of one session. It keeps no session alive: a session that ends lets go of it and has it
+/// tell of the hang-up.
 #[repr(C, align(128))]
 pub struct Interest {
     /// Its place in the queue's tree; the key is the holder's.
     pub in_queue: TreeLinks,
     /// The queue.
-    pub event_queue: Field<Link<super::EventQueue>>,
-    /// The session (a reference).
+    pub event_queue: Field<Link<EventQueue>>,
+    /// The session (not a reference); none: it has ended.
     pub session: Field<Link<Session>>,
     /// Its place in `Session::interests`.
     pub in_session: ListLinks,
@@ -45,8 +50,10 @@ pub struct Interest {
     pub pending: ListLinks,
     /// Whether it is in that list.
     pub is_pending: Field<bool>,
-    /// 0 level, 1 edge, 2 once.
+    /// `abi::event::Mode`.
     pub mode: Field<u8>,
+    /// Once: whether it has yet to tell.
+    pub armed: Field<bool>,
     /// The bits it wants to hear of.
     pub mask: Field<u32>,
     /// Edges that were not told yet.

@@ -7,7 +7,7 @@ use crate::fields;
 use crate::id::Link;
 
 fields! {
-/// Pages. References: its capabilities, mappings, pins.
+/// Pages. References: its capabilities, mappings, pins, threads that wait at futex words in it.
 ///
 /// Frames are found through a radix tree of frames used as tables (512 entries of a frame number a
 /// table, 0 for none), `levels` deep; a contiguous object needs none: frame = `first` + page. Nor does
@@ -52,6 +52,8 @@ pub struct Memory {
     pub page_waiters: Field<u32>,
     /// Root of the tree of the first waiters at each futex word in it (`Thread::sending`), keyed by offset.
     pub futexes: Field<u32>,
+    /// The next arrival number of those who wait at words in it.
+    pub futex_arrivals: Field<u64>,
     /// Its place among all paged objects, for what is discarded under pressure.
     pub in_paged: ListLinks,
     /// Pages in memory that were written since they were last clean.

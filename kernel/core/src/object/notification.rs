@@ -6,7 +6,8 @@ use crate::fields;
 use crate::id::Link;
 
 fields! {
-/// A word of bits. References: its capabilities, interrupts, watches, the endpoint it is bound to. Threads that
+/// A word of bits. References: its capabilities, interrupts, watches, the endpoint and the event
+/// queues it is bound to. Threads that
 /// wait hold none: they are told `Closed` when it ends.
 #[repr(C, align(128))]
 pub struct Notification {
@@ -18,8 +19,10 @@ pub struct Notification {
     pub waiters: ListHead,
     /// The endpoint whose receivers get the bits too (not a reference: the endpoint unbinds).
     pub endpoint: Field<Link<Endpoint>>,
-    /// The timer's place in the tree of timers; level 0: not armed.
+    /// The timer's place in the tree of timers, by the latest time it may fire; level 0: not armed.
     pub timer: TreeLinks,
+    /// The earliest time it may fire.
+    pub timer_from_ns: Field<u64>,
     /// Bits the timer sets.
     pub timer_bits: Field<u64>,
     /// The next one that the reaper ends.

@@ -113,7 +113,7 @@ pub struct Thread {
     pub queue: ListLinks,
     /// Its place in the tree of deadlines; level 0: not in it.
     pub deadline: TreeLinks,
-    /// Its place in an endpoint's queue of senders.
+    /// Its place in an endpoint's queue of senders. FutexWaiting: in `Memory::futexes`, or `waits_more` of who is there.
     pub sending: TreeLinks,
     /// Sending: the session it sends through (a reference).
     pub session: Field<Link<Session>>,
@@ -147,8 +147,10 @@ pub struct Thread {
     pub upcall_masked: Field<bool>,
     /// Paging: whether it wants to write.
     pub paging_write: Field<bool>,
-    /// Polling: the queue.
+    /// Polling: the queue. In other states: the queue that woke it, until it comes back for the event.
     pub event_queue: Field<Link<EventQueue>>,
+    /// Its place in `EventQueue::woken`.
+    pub woken: ListLinks,
     /// What it waits at through a capability: which one (raw id; 0: none, or `via_list` says it).
     pub via: Field<u32>,
     /// The capability in whose `Cap::uses` it is (raw id; 0: none).
@@ -177,6 +179,10 @@ pub struct Thread {
     pub waits_in: Field<Link<Memory>>,
     /// Paging: the page. FutexWaiting: the byte offset of the word.
     pub waits_at: Field<u64>,
+    /// FutexWaiting: its turn among those at the same word: key = (255 − priority) << 56 | arrival.
+    pub waits_turn: Field<u64>,
+    /// FutexWaiting, first at its word: root of the tree of the others there (`sending`), keyed by turn.
+    pub waits_more: Field<u32>,
 }
 
 /// A call in flight whose thread runs an upcall meanwhile. Made with the handler, so that an upcall needs no memory.

@@ -1,7 +1,8 @@
 //! Waits that end at a time: deadlines of threads, and timers of notifications.
 //!
 //! Two trees keyed by nanoseconds since boot. The timer interrupt takes out what is due, a bounded number at a
-//! time; arming again for a time in the past brings the next interrupt at once.
+//! time; arming again for a time in the past brings the next interrupt at once. A timer may have slack: it is
+//! kept by the latest time it may fire, and fires with any interrupt that comes from its earliest time on.
 
 use super::NEVER;
 use crate::address::CpuId;
@@ -12,8 +13,10 @@ use crate::object::{Notification, Thread, ThreadState};
 use crate::tree::{Deadline, Timer};
 use abi::Error;
 
-/// The most deadlines and timers that one timer interrupt serves.
+/// The most deadlines, and the most timers, that one timer interrupt serves.
 const AT_ONCE: usize = 16;
+/// The most timers that one timer interrupt looks at, those included whose time has not come.
+const LOOKS: usize = 64;
 /// The latest time that can be waited for: some three hundred years.
 const FAR: u64 = 1 << 63;
 
@@ -29,18 +32,29 @@ impl<M: Machine> Kernel<M> {
         self.scheduler.armed_ns.set(NEVER);
         self.scheduler.attention.set(true);
         let now = self.machine.now_ns();
-        for _ in 0..AT_ONCE {
-            let timers = self.notifications.tree::<Timer>(&self.scheduler.timers);
-            let Some(id) = timers.first().filter(|id| self.notifications[*id].timer.key.get() <= now) else { break };
-            timers.remove(id);
-            let bits = self.notifications[id].timer_bits.replace(0);
-            self.notification_signal(id, bits);
-        }
+        self.timers_fire(now);
         for _ in 0..AT_ONCE {
             let deadlines = self.threads.tree::<Deadline>(&self.scheduler.deadlines);
             let Some(id) = deadlines.first().filter(|id| self.threads[*id].deadline.key.get() <= now) else { break };
             deadlines.remove(id);
             self.deadline_passed(id);
+        }
+    }
+
+    /// Fires the timers whose earliest time has come: all that are due (they come first in the tree) before any that
+    /// could wait, no more than [`AT_ONCE`], and none behind the first [`LOOKS`].
+    fn timers_fire(&self, now: u64) {
+        let timers = self.notifications.tree::<Timer>(&self.scheduler.timers);
+        let (mut at, mut fired) = (timers.first(), 0);
+        for _ in 0..LOOKS {
+            let Some(id) = at.filter(|_| fired < AT_ONCE) else { return };
+            at = timers.next(id);
+            let notification = &self.notifications[id];
+            if notification.timer_from_ns.get() <= now {
+                timers.remove(id);
+                fired = fired.saturating_add(1);
+                self.notification_signal(id, notification.timer_bits.replace(0));
+            }
         }
     }
 
@@ -79,9 +93,9 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// Arms the timer of a notification in place of what it was armed for; 0 disarms it. A time that has passed
-    /// signals at once.
-    pub(crate) fn notification_timer(&self, id: Id<Notification>, bits: u64, deadline_ns: u64) {
+    /// Arms the timer of a notification in place of what it was armed for; 0 disarms it. It fires at the deadline, or up
+    /// to `slack_ns` later together with others. A time that has passed signals at once.
+    pub(crate) fn notification_timer(&self, id: Id<Notification>, bits: u64, deadline_ns: u64, slack_ns: u64) {
         let notification = &self.notifications[id];
         let tree = self.notifications.tree::<Timer>(&self.scheduler.timers);
         if notification.timer.level.get() != 0 {
@@ -96,8 +110,10 @@ impl<M: Machine> Kernel<M> {
             return;
         }
         notification.timer_bits.set(bits);
-        insert_about(deadline_ns, |key| tree.insert(id, key));
-        self.arm(deadline_ns);
+        notification.timer_from_ns.set(deadline_ns.min(FAR));
+        let latest_ns = deadline_ns.saturating_add(slack_ns);
+        insert_about(latest_ns, |key| tree.insert(id, key));
+        self.arm(latest_ns);
     }
 
     /// The deadline of a waiting thread has passed; it is out of the tree already.

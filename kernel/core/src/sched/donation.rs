@@ -112,12 +112,16 @@ impl<M: Machine> Kernel<M> {
                 donors.insert(reply, urgency_key(priority, u64::from(reply.raw())));
                 Some(receiver)
             }
+            ThreadState::FutexWaiting => {
+                thread.priority.set(priority);
+                self.futex_turn_again(id);
+                None
+            }
             ThreadState::Inactive
             | ThreadState::Receiving
             | ThreadState::Waiting
             | ThreadState::Sleeping
             | ThreadState::Paging
-            | ThreadState::FutexWaiting
             | ThreadState::Polling
             | ThreadState::Suspended => {
                 thread.priority.set(priority);

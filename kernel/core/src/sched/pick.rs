@@ -221,6 +221,7 @@ impl<M: Machine> Kernel<M> {
         thread.state.set(ThreadState::Inactive);
         self.wait_unlink(id);
         self.deadline_clear(id);
+        self.poll_let_go(id);
         self.donors_let_go(id);
         if self.scheduler.payer.get() == Some(id) {
             self.time_charge();

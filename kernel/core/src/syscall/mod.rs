@@ -214,6 +214,13 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    /// Has a thread that waits, and is in no queue any more, make its call again when it runs.
+    pub(crate) fn call_again(&self, id: Id<Thread>) {
+        self.threads[id].registers.rip.update(|rip| rip.wrapping_sub(SYSCALL_LENGTH));
+        self.deadline_clear(id);
+        self.make_ready(id);
+    }
+
     /// What a handle names, if it is of this kind and carries these rights. Pseudo-handles name the caller's own.
     /// Errors: `BadHandle`, `WrongKind`, `NoRight`.
     #[inline]
@@ -222,7 +229,14 @@ impl<M: Machine> Kernel<M> {
         if handle.is_pseudo() {
             return self.resolve_self(cx, handle, kind, rights);
         }
-        let cap = self.lookup(cx.process, handle, kind, rights)?;
+        let cap = match self.lookup(cx.process, handle, kind, rights) {
+            Ok(cap) => cap,
+            Err(error) => {
+                // A thread that was woken for an event may have lost its way to the queue meanwhile.
+                self.poll_let_go(cx.thread);
+                return Err(error);
+            }
+        };
         let entry = &self.caps[cap];
         Ok(Subject { cap: Some(cap), raw: entry.object.get(), rights: entry.rights() })
     }

@@ -37,11 +37,11 @@ impl<M: Machine> Kernel<M> {
         Ok(bits.map_or(Answer::Written, Answer::one))
     }
 
-    /// Sets bits at a time; a time that has passed does so at once, 0 disarms. Errors: `NoRight` (its badge does not have
-    /// these bits, too).
+    /// Sets bits at a time, or up to `slack_ns` later together with others, so that fewer interrupts are taken; a time
+    /// that has passed does so at once, 0 disarms. Errors: `NoRight` (its badge does not have these bits, too).
     pub fn timer_set(&self, cx: &Context) -> Result<Answer> {
         self.check_bits(cx.subject, cx.arg(1))?;
-        self.notification_timer(cx.id::<Notification>(), cx.arg(1), cx.arg(2));
+        self.notification_timer(cx.id::<Notification>(), cx.arg(1), cx.arg(2), cx.arg(3));
         Ok(Answer::DONE)
     }
 }

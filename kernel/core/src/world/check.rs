@@ -3,10 +3,10 @@
 
 use super::World;
 use crate::id::Id;
-use crate::list::{Cancelled, InLease, InVia, Queue};
+use crate::list::{Cancelled, InLease, InSession, InVia, Pending, Queue, Woken};
 use crate::object::{Cap, ProcessState, Reply, ReplyState, Session, ThreadState};
 use crate::sched::donation::Donating;
-use crate::tree::{Deadline, Sending, TreeNode};
+use crate::tree::{Deadline, InQueue, Sending, Timer, TreeNode};
 use abi::{Kind, Rights};
 use std::collections::BTreeMap;
 
@@ -37,6 +37,9 @@ impl<const FAULT: u8> World<FAULT> {
         self.check_uses();
         self.check_labels();
         self.check_stopped();
+        self.check_event_queues();
+        self.check_futexes();
+        self.check_timers();
     }
 
     /// What stems from a capability stands in its list, and leads back to it.
@@ -145,6 +148,82 @@ impl<const FAULT: u8> World<FAULT> {
                 assert_eq!(k.replies[reply].caller.get(), Some(id));
                 assert!(irregular(reply), "the fast path would not see it");
             }
+        }
+    }
+
+    /// An interest is in the list of those with something to tell exactly while it has, and nobody waits on a queue that
+    /// has something to tell unless someone was woken for it.
+    fn check_event_queues(&self) {
+        let k = &self.kernel;
+        let mut interests = 0;
+        for id in k.event_queues.iter_used() {
+            let q = &k.event_queues[id];
+            let all: Vec<_> = tree::<_, InQueue>(&k.interests, q.interests.get());
+            let pending: Vec<_> = k.interests.list::<Pending>(&q.pending).iter().collect();
+            let waiters: Vec<_> = k.threads.list::<Queue>(&q.waiters).iter().collect();
+            let woken: Vec<_> = k.threads.list::<Woken>(&q.woken).iter().collect();
+            interests += all.len();
+            assert_eq!(all.len(), q.count.get() as usize);
+            assert!(q.count.get() <= q.capacity.get());
+            for i in &all {
+                let interest = &k.interests[*i];
+                assert_eq!(interest.event_queue.get(), Some(id));
+                assert_eq!(interest.is_pending.get(), k.interest_news(*i) != 0);
+                assert_eq!(interest.is_pending.get(), pending.contains(i));
+                if let Some(session) = interest.session.get() {
+                    assert!(!k.sessions[session].has_ended.get());
+                    assert!(k.interests.list::<InSession>(&k.sessions[session].interests).iter().any(|x| x == *i));
+                }
+            }
+            assert!(pending.iter().all(|i| all.contains(i)));
+            assert!(waiters.iter().all(|t| k.threads[*t].state.get() == ThreadState::Polling));
+            assert!(woken.iter().all(|t| k.threads[*t].state.get() != ThreadState::Polling));
+            assert!(waiters.iter().chain(&woken).all(|t| k.threads[*t].event_queue.get() == Some(id)));
+            assert!(q.ending.get() || waiters.is_empty() || pending.is_empty() || !woken.is_empty(), "a lost wake-up");
+        }
+        assert_eq!(interests, k.interests.iter_used().count());
+        for id in k.sessions.iter_used() {
+            let s = &k.sessions[id];
+            let all = k.interests.list::<InSession>(&s.interests).iter();
+            assert_eq!(
+                all.map(|i| assert_eq!(k.interests[i].session.get(), Some(id))).count() as u32,
+                s.interest_count.get()
+            );
+        }
+    }
+
+    /// Those who wait at words, and no others, are in the trees of their objects, the first by offset, the others by turn.
+    fn check_futexes(&self) {
+        let k = &self.kernel;
+        let mut waiting = 0;
+        for id in k.memories.iter_used() {
+            for first in tree::<_, Sending>(&k.threads, k.memories[id].futexes.get()) {
+                let f = &k.threads[first];
+                assert_eq!(f.sending.key.get(), f.waits_at.get());
+                let more: Vec<_> = tree::<_, Sending>(&k.threads, f.waits_more.get());
+                for t in more.iter().map(|t| &k.threads[*t]) {
+                    assert_eq!(t.sending.key.get(), t.waits_turn.get());
+                    assert!(f.waits_turn.get() < t.waits_turn.get());
+                    assert_eq!(t.waits_more.get(), 0);
+                }
+                for t in more.iter().chain([&first]) {
+                    let t = &k.threads[*t];
+                    assert_eq!((t.state.get(), t.waits_in.get()), (ThreadState::FutexWaiting, Some(id)));
+                    assert_eq!(t.waits_at.get(), f.waits_at.get());
+                    assert_eq!(!(t.waits_turn.get() >> 56) as u8, t.priority.get());
+                    waiting += 1;
+                }
+            }
+        }
+        let all = k.threads.iter_used().filter(|t| k.threads[*t].state.get() == ThreadState::FutexWaiting);
+        assert_eq!(all.count(), waiting);
+    }
+
+    fn check_timers(&self) {
+        let k = &self.kernel;
+        if let Some(first) = tree::<_, Timer>(&k.notifications, k.scheduler.timers.get()).first() {
+            let armed = k.scheduler.armed_ns.get();
+            assert!(armed <= k.notifications[*first].timer.key.get(), "a timer nobody will notice");
         }
     }
 

@@ -4,6 +4,7 @@
 use crate::scene::{Scene, MEMORY_END};
 use abi::call::Call;
 use abi::memory::{USER_END, USER_START};
+use abi::message::{Extras, Received};
 use abi::thread::{Frame, Interrupted, FRAME_WORDS};
 use abi::Error;
 use kernel_core::id::Id;
@@ -163,15 +164,16 @@ impl Talk {
     fn server_learns(&mut self) {
         let thread = self.s.p.s;
         let Some(place) = self.receiving else { return };
-        let (status, tag) = if self.s.handles(thread) {
+        let (status, tag, extras) = if self.s.handles(thread) {
             let frame = self.s.frame(thread).1;
-            (frame.rax, frame.rsi)
+            (frame.rax, frame.rsi, frame.rdx)
         } else {
             let r = &self.s.p.w.kernel.threads[thread].registers;
-            (r.rax.get(), r.rsi.get())
+            (r.rax.get(), r.rsi.get(), r.rdx.get())
         };
         self.receiving = None;
-        if status == 0 {
+        // It may have been told of a call that is not wanted any more: the reply object it brought is free then.
+        if status == 0 && Extras(extras).kind() == Received::Call {
             self.replies[place as usize].1 = Some(tag);
         } else {
             let known = [Error::Interrupted, Error::Cancelled].map(|error| u64::from(error.number()));

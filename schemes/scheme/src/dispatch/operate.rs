@@ -201,6 +201,7 @@ impl<S: Scheme, K: Store> Dispatcher<S, K> {
             Ok((badge, handle)) => {
                 let kept = flags & !(OpenFlags::CREATE | OpenFlags::EXCLUSIVE | OpenFlags::TRUNCATE);
                 self.sessions.insert(badge, root, opened.id, kept, full);
+                self.assert_ready(endpoint, badge);
                 let caps = alloc::vec![(SendCap { handle, rights: SESSION_RIGHTS }, true)];
                 Ok(Reply { caps, ..Reply::default() })
             }

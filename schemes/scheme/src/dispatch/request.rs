@@ -1,5 +1,6 @@
 //! Requests, answers, and what the dispatcher asks of whoever delivers them.
 
+use crate::event::Readiness;
 use crate::lease::Lease;
 use crate::message::{Caps, SendCap};
 use crate::scheme::CallId;
@@ -19,6 +20,8 @@ pub trait Endpoint {
     fn close(&mut self, handle: Handle);
     /// A time that never goes back, also over restarts, in nanoseconds.
     fn now_ns(&mut self) -> u64;
+    /// Clears and then sets bits of a session's readiness.
+    fn ready(&mut self, badge: u64, set: Readiness, clear: Readiness);
 }
 
 /// A request as it came.

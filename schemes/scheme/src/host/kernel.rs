@@ -3,6 +3,7 @@
 
 use super::crash;
 use crate::dispatch::Endpoint;
+use crate::event::Readiness;
 use crate::store::Store;
 use abi::{Error, Handle, Result};
 use std::cell::{Cell, RefCell};
@@ -65,6 +66,8 @@ pub(super) struct HostEndpoint {
     pub(super) handles: BTreeMap<u32, u64>,
     last_handle: u32,
     time: u64,
+    /// Readiness by badge, and how often bits were set.
+    pub(super) ready: BTreeMap<u64, (Readiness, u32)>,
     pub(super) closed: Vec<Handle>,
     /// Made by the server and not handed over yet: they end with it.
     pub(super) pending: Vec<Handle>,
@@ -101,6 +104,11 @@ impl Endpoint for HostEndpoint {
     fn next(&mut self, after: u64) -> Result<(u64, bool)> {
         let mut rest = self.sessions.range(after.saturating_add(1)..);
         rest.next().map(|(badge, handles)| (*badge, *handles == 0)).ok_or(Error::NotFound)
+    }
+    fn ready(&mut self, badge: u64, set: Readiness, clear: Readiness) {
+        let (word, edges) = self.ready.entry(badge).or_default();
+        *word = *word & !clear | set;
+        *edges = edges.saturating_add(u32::from(!set.is_empty()));
     }
     fn close(&mut self, handle: Handle) {
         self.closed.push(handle);

@@ -64,6 +64,21 @@ impl Mapping {
         address
     }
 
+    /// A word of it, for atomic use together with others who map it. Errors: `BadArgument` outside or not aligned,
+    /// `NoRight` when mapped for reading only.
+    pub fn word(&self, offset: usize) -> Result<&core::sync::atomic::AtomicU32> {
+        self.check(offset, 4)?;
+        if !offset.is_multiple_of(4) {
+            return Err(Error::BadArgument);
+        }
+        if !self.writable {
+            return Err(Error::NoRight);
+        }
+        // SAFETY: (1) four bytes there are mapped readable and writable while `self` lives, and aligned, since mappings
+        // begin at pages; (2) no reference to them exists but such as this.
+        Ok(unsafe { core::sync::atomic::AtomicU32::from_ptr((self.address + offset) as *mut u32) })
+    }
+
     fn check(&self, offset: usize, length: usize) -> Result<()> {
         match offset.checked_add(length) {
             Some(end) if end <= self.length => Ok(()),

@@ -9,6 +9,7 @@
 //! - [`clone`](mod@clone): copies of memory, of this process
 //! - [`buffer`]: the thread's IPC buffer, and what a thread keeps for itself in it
 //! - [`message`]: call, receive, reply
+//! - [`event`]: event queues, readiness, futexes
 //! - [`lease`]: copying, mapping and pinning what callers lent
 //! - [`memory`]: mapping Memory objects
 //! - [`quota`]: accounts: limits, and what they are used for
@@ -23,6 +24,7 @@ pub mod buffer;
 pub mod calls;
 pub mod clone;
 pub mod debug;
+pub mod event;
 #[cfg(target_os = "none")]
 pub mod heap;
 pub mod lease;
