@@ -131,6 +131,7 @@ impl<M: Machine> Kernel<M> {
             }
         };
         thread.upcall_masked.set(true);
+        self.poll_let_go(id);
         let registers = &thread.registers;
         registers.rdi.set(bits);
         registers.rsi.set(at);

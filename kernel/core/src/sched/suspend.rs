@@ -21,6 +21,8 @@ impl<M: Machine> Kernel<M> {
         if thread.suspended.replace(true) {
             return Err(Error::WrongState);
         }
+        // One that was woken for an event does not come for it soon.
+        self.poll_let_go(id);
         match thread.state.get() {
             ThreadState::Ready => {
                 self.ready_remove(id);

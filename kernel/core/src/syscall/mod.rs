@@ -233,7 +233,9 @@ impl<M: Machine> Kernel<M> {
             Ok(cap) => cap,
             Err(error) => {
                 // A thread that was woken for an event may have lost its way to the queue meanwhile.
-                self.poll_let_go(cx.thread);
+                if self.current(cx.cpu) == Some(cx.thread) {
+                    self.poll_let_go(cx.thread);
+                }
                 return Err(error);
             }
         };

@@ -175,7 +175,7 @@ impl Talk {
         // It may have been told of a call that is not wanted any more: the reply object it brought is free then.
         if status == 0 && Extras(extras).kind() == Received::Call {
             self.replies[place as usize].1 = Some(tag);
-        } else {
+        } else if status != 0 {
             let known = [Error::Interrupted, Error::Cancelled].map(|error| u64::from(error.number()));
             assert!(known.contains(&status), "{status}");
         }
