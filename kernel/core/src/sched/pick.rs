@@ -39,6 +39,11 @@ impl<M: Machine> Kernel<M> {
 
     /// Ends the wait of a thread, which is in no queue any more, with a status.
     pub fn thread_answer(&self, id: Id<Thread>, status: Result<()>) {
+        #[cfg(any(test, feature = "host"))]
+        if let Err(error) = status {
+            // The register still holds the number of the call that waited.
+            crate::pairs::note(self.threads[id].registers.rax.get(), error);
+        }
         let status = status.map_or_else(|error| u64::from(error.number()), |()| 0);
         self.threads[id].registers.rax.set(status);
         self.deadline_clear(id);
