@@ -1,6 +1,8 @@
 //! `mk-pairs FOLDER`: which documented errors no host test provoked.
 //!
 //! Ends with "N passed, N failed"; a pair is a test.
+#![forbid(unsafe_code)]
+
 
 use std::path::Path;
 use std::process::ExitCode;
