@@ -3,7 +3,6 @@
 //! Ends with "N passed, N failed"; a pair is a test.
 #![forbid(unsafe_code)]
 
-
 use std::path::Path;
 use std::process::ExitCode;
 
