@@ -20,6 +20,7 @@ pub mod guest;
 pub mod input;
 pub mod machine;
 pub mod options;
+pub mod pairs;
 pub mod qmp;
 pub mod reaper;
 pub mod runner;

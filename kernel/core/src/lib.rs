@@ -37,6 +37,8 @@ pub mod log;
 pub mod machine;
 pub mod mm;
 pub mod object;
+#[cfg(any(test, feature = "host"))]
+pub mod pairs;
 pub mod reaper;
 pub mod sched;
 pub mod security;

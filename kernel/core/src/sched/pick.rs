@@ -47,6 +47,11 @@ impl<M: Machine> Kernel<M> {
 
     /// Ends the wait of a thread, which is in no queue any more, with a status.
     pub fn thread_answer(&self, id: Id<Thread>, status: Result<()>) {
+        #[cfg(any(test, feature = "host"))]
+        if let (Err(error), false) = (status, self.threads[id].faulting.get()) {
+            // The register still holds the number of the call that waited.
+            crate::pairs::note(self.threads[id].registers.rax.get(), error);
+        }
         if self.threads[id].faulting.get() {
             return self.fault_unanswered(id, status);
         }

@@ -128,10 +128,15 @@ macro_rules! dispatcher {
             /// Errors: the handler's, and `NoSuchCall`.
             #[inline(always)]
             pub fn dispatch(&mut self, number: u64, cx: &mut Context) -> Result<Answer> {
-                match number.wrapping_sub(abi::call::FIRST) {
+                let answer = match number.wrapping_sub(abi::call::FIRST) {
                     $($number => dispatcher!(@checked self cx $lock $name $($need)*),)+
                     _ => Err(Error::NoSuchCall),
+                };
+                #[cfg(any(test, feature = "host"))]
+                if let Err(error) | Ok(Answer::Partial(error, _)) = answer {
+                    crate::pairs::note(number, error);
                 }
+                answer
             }
         }
 
@@ -195,6 +200,10 @@ impl<M: Machine> Kernel<M> {
             return;
         }
         let r = &self.threads[id].registers;
+        #[cfg(any(test, feature = "host"))]
+        if let Err(error) | Ok(Answer::Partial(error, _)) = answer {
+            crate::pairs::note(r.rax.get(), error);
+        }
         let (status, values) = match answer {
             Ok(Answer::Written) => return,
             Ok(Answer::Values(values)) => (0, values),
