@@ -12,9 +12,9 @@
 use crate::field::Field;
 use crate::id::{Id, Link};
 use crate::kernel::Kernel;
-use crate::list::{InProcess, InVia};
+use crate::list::{InProcess, InSession, InVia};
 use crate::machine::Machine;
-use crate::object::{Cap, Mapping, Name, Parked, Thread, ThreadState};
+use crate::object::{Cap, Interest, Mapping, Name, Parked, Session, Thread, ThreadState};
 use abi::{Error, Kind};
 
 /// Uses handed over or ended in one step.
@@ -218,9 +218,27 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    /// The interests in a session that an entry was made with; a session has no more than a few hundred.
+    fn interests_of(&self, cap: Id<Cap>, each: impl Fn(Id<Interest>)) {
+        let entry = &self.caps[cap];
+        let session =
+            Id::<Session>::try_new(entry.object.get() as usize).filter(|_| entry.kind() == Some(Kind::Session));
+        let Some(session) = session else { return };
+        for id in self.interests.list::<InSession>(&self.sessions[session].interests).iter() {
+            if self.interests[id].via.get() == cap.raw() {
+                each(id);
+            }
+        }
+    }
+
     /// A step of handing the uses of an entry to its parent; answers whether there are none left.
     pub(crate) fn uses_hand_over_step(&self, cap: Id<Cap>, heir: Link<Cap>) -> bool {
         let entry = &self.caps[cap];
+        self.interests_of(cap, |id| {
+            let interest = &self.interests[id];
+            interest.via.set(raw(heir));
+            interest.via_inherited.set(true);
+        });
         if sort(entry.kind()) == Sort::Waits
             && !self.waits_find_step(cap, |id| self.wait_link(id, heir, true), |id| self.parked_hand_over(id, heir))
         {
@@ -254,6 +272,7 @@ impl<M: Machine> Kernel<M> {
     /// A step of ending the uses of an entry that is about to go; answers whether there are none left.
     pub(crate) fn uses_end_step(&self, cap: Id<Cap>) -> bool {
         let entry = &self.caps[cap];
+        self.interests_of(cap, |id| self.interest_lose(id));
         if sort(entry.kind()) == Sort::Waits
             && !self.waits_find_step(cap, |id| self.wait_revoke(id), |id| self.parked_withdraw(id, Error::Revoked))
         {
@@ -264,6 +283,11 @@ impl<M: Machine> Kernel<M> {
 
     /// A step of ending what an entry that is revoked has inherited; answers whether there is none left.
     pub(crate) fn inherited_end_step(&self, cap: Id<Cap>) -> bool {
+        self.interests_of(cap, |id| {
+            if self.interests[id].via_inherited.get() {
+                self.interest_lose(id);
+            }
+        });
         self.use_end_first(&self.caps[cap], true)
     }
 

@@ -78,7 +78,7 @@ impl<M: Machine> Kernel<M> {
         key: u64,
         mask: u32,
         mode: Mode,
-    ) -> Result<()> {
+    ) -> Result<Id<Interest>> {
         let (queue, session) = (&self.event_queues[queue_id], &self.sessions[session_id]);
         if self.interest_find(queue_id, key).is_ok() {
             return Err(Error::Exists);
@@ -99,7 +99,7 @@ impl<M: Machine> Kernel<M> {
         queue.count.update(|n| n.saturating_add(1));
         session.interest_count.update(|n| n.saturating_add(1));
         self.interest_set(id, mask, mode);
-        Ok(())
+        Ok(id)
     }
 
     /// Sets what an interest wants to hear of, and arms it: what is so already is told.
@@ -287,12 +287,22 @@ impl<M: Machine> Kernel<M> {
 
     /// A session has ended: its interests know, and are in no list of it any more.
     pub(crate) fn interests_let_go(&self, id: Id<Session>) {
-        let session = &self.sessions[id];
-        session.interest_count.set(0);
-        while let Some(interest) = self.interests.list::<InSession>(&session.interests).pop_front() {
-            self.interests[interest].session.set(None);
-            self.interests[interest].edges.update(|edges| edges | HANG_UP);
-            self.interest_update(interest);
+        while let Some(interest) = self.interests.list::<InSession>(&self.sessions[id].interests).first() {
+            self.interest_lose(interest);
         }
+    }
+
+    /// An interest has nothing to watch any more (its session has ended, or the capability it was made with was revoked), and
+    /// tells that.
+    pub(crate) fn interest_lose(&self, id: Id<Interest>) {
+        let interest = &self.interests[id];
+        if let Some(session) = interest.session.replace(None) {
+            let session = &self.sessions[session];
+            self.interests.list::<InSession>(&session.interests).remove(id);
+            session.interest_count.update(|n| n.saturating_sub(1));
+        }
+        interest.via.set(0);
+        interest.edges.update(|edges| edges | HANG_UP);
+        self.interest_update(id);
     }
 }

@@ -149,6 +149,8 @@ impl<M: Machine> Kernel<M> {
         let endpoint = &self.endpoints[endpoint_id];
         self.serve(endpoint_id, to);
         if self.event_take(endpoint_id, to) {
+            // Whoever waits behind the news lends it urgency already.
+            self.priority_update(to);
             return true;
         }
         let Some(from) = self.threads.tree::<Sending>(&endpoint.senders).first() else { return false };

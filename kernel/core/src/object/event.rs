@@ -44,6 +44,10 @@ pub struct Interest {
     pub event_queue: Field<Link<EventQueue>>,
     /// The session (not a reference); none: it has ended.
     pub session: Field<Link<Session>>,
+    /// The capability that it was made with (raw id; 0: none, or that one ended).
+    pub via: Field<u32>,
+    /// Whether it came to that capability from a child that was closed.
+    pub via_inherited: Field<bool>,
     /// Its place in `Session::interests`.
     pub in_session: ListLinks,
     /// Its place in `EventQueue::pending`.

@@ -55,6 +55,14 @@ impl<M: Machine> Kernel<M> {
         Ok(subject.id())
     }
 
+    /// Whether something may be made that stems from what the caller named. Errors: `Retry` (it is being revoked).
+    pub(crate) fn check_not_revoked(&self, cx: &Context) -> Result<()> {
+        if cx.subject.cap.is_some_and(|cap| self.is_being_revoked(cap)) {
+            return Err(Error::Retry);
+        }
+        Ok(())
+    }
+
     /// Whether a capability may set these bits of its notification. Errors: `NoRight`.
     #[inline(always)]
     pub(crate) fn check_bits(&self, subject: Subject, bits: u64) -> Result<()> {

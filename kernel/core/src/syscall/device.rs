@@ -13,14 +13,15 @@ const CHUNK: u64 = 256;
 
 impl<M: Machine> Kernel<M> {
     /// One interrupt from the range: a line, or (line −1) a message. Errors: `BadArgument` (not the root, unknown flags),
-    /// `NotFound` (no such line), `Exists` (somebody has the line), `NotSupported` (no messages here), `TableFull`,
-    /// `OutOfQuota`, `OutOfMemory` (no id is left).
+    /// `NotFound` (no such line), `Exists` (somebody has the line), `NotSupported` (no messages here), `Retry` (the root is being
+    /// revoked), `TableFull`, `OutOfQuota`, `OutOfMemory` (no id is left).
     pub fn interrupt_allocate(&self, cx: &Context) -> Result<Answer> {
         let (line, flags) = (cx.arg(1), cx.arg(2));
         if !self.interrupts[cx.id::<Interrupt>()].is_root.get() || flags > 3 {
             return Err(Error::BadArgument);
         }
         self.cap_room(cx.process, 1)?;
+        self.check_not_revoked(cx)?;
         let quota = self.own_quota(cx)?;
         let (id, address, data) = if line == u64::MAX {
             let (id, message) = self.interrupt_message(quota)?;

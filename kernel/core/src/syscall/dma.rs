@@ -12,7 +12,7 @@ const DOMAIN: Rights =
 
 impl<M: Machine> Kernel<M> {
     /// Makes a device's view of memory. Errors: `BadArgument` (not the root); `BadHandle`, `WrongKind`, `NoRight` (the account;
-    /// `MANAGE` is asked); `Exists` (one has this tag); `TableFull`; `OutOfQuota`; `OutOfMemory`.
+    /// `MANAGE` is asked); `Exists` (one has this tag); `Retry` (the root is being revoked); `TableFull`; `OutOfQuota`; `OutOfMemory`.
     pub fn domain_create(&self, cx: &Context) -> Result<Answer> {
         if self.domains[cx.id::<DmaDomain>()].is_root.get() == 0 {
             return Err(Error::BadArgument);
@@ -23,6 +23,7 @@ impl<M: Machine> Kernel<M> {
             return Err(Error::Exists);
         }
         self.cap_room(cx.process, 1)?;
+        self.check_not_revoked(cx)?;
         let id = self.domain_new(quota, false)?;
         self.domain_tag(id, tag);
         let handle = self.cap_insert(cx.process, Kind::DmaDomain, id.raw(), DOMAIN, cx.subject.cap)?;

@@ -5,7 +5,7 @@ use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::mm::fault::Access;
-use crate::object::{Endpoint, EventQueue, Notification, Quota, Session};
+use crate::object::{Endpoint, EventQueue, Quota};
 use abi::event::{Mode, BATCH, MAX_CAPACITY};
 use abi::memory::PAGE_SIZE;
 use abi::{Error, Kind, Result, Rights};
@@ -34,9 +34,10 @@ impl<M: Machine> Kernel<M> {
     /// `BadArgument`, `Exists`, `TableFull`, `Busy` (the session has all the interests it can have), `OutOfQuota`,
     /// `OutOfMemory`.
     pub fn queue_add(&self, cx: &Context) -> Result<Answer> {
-        let session = self.resolve(cx, cx.arg(1), Kind::Session, Rights::INSPECT)?.id::<Session>();
+        let session = self.resolve(cx, cx.arg(1), Kind::Session, Rights::INSPECT)?;
         let (mask, mode) = wanted(cx.arg(3), cx.arg(4))?;
-        self.interest_add(cx.id::<EventQueue>(), session, cx.arg(2), mask, mode)?;
+        let interest = self.interest_add(cx.id::<EventQueue>(), session.id(), cx.arg(2), mask, mode)?;
+        self.interests[interest].via.set(session.cap.map_or(0, Id::raw));
         Ok(Answer::DONE)
     }
 
@@ -68,6 +69,7 @@ impl<M: Machine> Kernel<M> {
             if self.is_past(cx.arg(3)) {
                 return Err(Error::TimedOut);
             }
+            self.threads[cx.thread].via.set(cx.subject.cap.map_or(0, Id::raw));
             self.queue_wait_begin(id, cx.thread, woken_for == Some(id), cx.arg(3));
             return Ok(Answer::Written);
         }
@@ -108,7 +110,7 @@ impl<M: Machine> Kernel<M> {
     pub fn queue_bind(&self, cx: &Context) -> Result<Answer> {
         let notification = match cx.arg(1) {
             0 => None,
-            word => Some(self.resolve(cx, word, Kind::Notification, Rights::SEND)?.id::<Notification>()),
+            word => Some(self.resolve_bits(cx, word, cx.arg(2))?),
         };
         if notification.is_some() && cx.arg(2) == 0 {
             return Err(Error::BadArgument);

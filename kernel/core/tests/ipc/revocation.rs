@@ -347,3 +347,31 @@ fn a_capability_counts_its_messages_and_tells_where_it_came_from() {
     assert!(seen.contains(&(further, 0, keeper)), "a child made at home comes from where its parent came from");
     p.w.end();
 }
+
+#[test]
+fn a_revocation_ends_interests_and_waits_on_event_queues() {
+    let mut p = Pair::new();
+    let out = MEMORY + 16 * PAGE;
+    let made = p.w.ok(p.k, Call::SessionCreate, &[p.k_endpoint, BADGE + 1, 0])[0];
+    let given = p.w.give(p.keeper, made, p.client);
+    let quota = p.w.quota_handle(p.client);
+    let queue = p.w.ok(p.c, Call::QueueCreate, &[quota, 8])[0];
+    p.w.ok(p.c, Call::QueueAdd, &[queue, given, 5, 1, 0]);
+    p.w.waits(p.c, Call::QueueWait, &[queue, out, 8, 0]);
+    revoke(&mut p.w, p.k, made);
+    // It is told that there is nothing to watch any more, and hears of it no further.
+    p.w.force(p.c);
+    let _ = p.w.syscall();
+    assert!(matches!(p.w.outcome(p.c), Outcome::Done([1, ..])), "{:?}", p.w.outcome(p.c));
+    let mut words = [0; 2];
+    p.w.kernel.user_read_words(p.client, out, &mut words).unwrap();
+    assert_eq!(words, [5, u64::from(abi::event::HANG_UP)]);
+    // And a wait ends with the capability of its queue.
+    p.w.ok(p.c, Call::QueueRemove, &[queue, 5]);
+    let lent = p.w.give(p.client, queue, p.server);
+    p.w.kernel.user_write(p.server, out, &[0]).unwrap();
+    p.w.waits(p.s, Call::QueueWait, &[lent, out, 8, 0]);
+    revoke(&mut p.w, p.c, queue);
+    assert_eq!(failed(p.w.outcome(p.s)), Some(Error::Revoked));
+    p.w.end();
+}
