@@ -87,7 +87,7 @@ impl<M: Machine> Kernel<M> {
             Some(_) => generation.saturating_add(1),
             None => generation,
         };
-        if next >= RETIRED {
+        if next == RETIRED {
             target.word.set(u64::from(RETIRED) << 16);
         } else {
             target.word.set(u64::from(next.max(1)) << 16);

@@ -51,7 +51,8 @@ impl Scene {
 
 #[test]
 fn whoever_receives_is_told_why_a_call_is_not_wanted_any_more() {
-    let ways: [(Error, fn(&mut Scene)); 4] = [
+    type Way = (Error, fn(&mut Scene));
+    let ways: [Way; 4] = [
         (Error::Cancelled, |s| {
             s.p.w.ok(s.p.k, Call::ThreadCancel, &[s.cancel]);
         }),
