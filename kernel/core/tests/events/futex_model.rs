@@ -23,11 +23,14 @@ struct Waiter {
     deadline: u64,
 }
 
+/// A process, its threads and the two addresses of its words.
+type Owner = (Id<Process>, Vec<Id<Thread>>, [u64; 2]);
+
 struct Run {
     w: World,
     random: Random,
     /// Each process with its threads, and where it has the two objects mapped.
-    processes: Vec<(Id<Process>, Vec<Id<Thread>>, [u64; 2])>,
+    processes: Vec<Owner>,
     values: [u32; WORDS],
     waiting: [Vec<Waiter>; WORDS],
     arrivals: u64,
