@@ -4,7 +4,7 @@
 //! - [`part`]: this program again, as another process
 //! - [`raw`]: faults on purpose, raw calls
 //! - [`disk`]: a block driver's counters, for tests that attach one
-//! - one file a subject: [`die`], [`handles`], [`names`], [`messages`], [`leases`], [`mapped`], [`frames`], [`memory`], [`fork`],
+//! - one file a subject: [`die`], [`handles`], [`names`], [`messages`], [`leases`], [`mapped`], [`frames`], [`memory`], [`fork`], [`pager`],
 //!   [`event`], [`futex`], [`process`], [`time`], [`registers`], [`upcall`], [`debug`], [`revoke`], [`security`], [`quota`],
 //!   [`chaos`]
 #![cfg_attr(target_os = "none", no_std)]
@@ -27,6 +27,7 @@ mod mapped;
 mod memory;
 mod messages;
 mod names;
+mod pager;
 mod part;
 mod process;
 mod quota;
@@ -54,6 +55,7 @@ fn all() -> Vec<&'static Test> {
         messages::TESTS,
         memory::TESTS,
         fork::TESTS,
+        pager::TESTS,
         quota::TESTS,
         process::TESTS,
         registers::TESTS,

@@ -127,7 +127,7 @@ macro_rules! for_each_call {
             "what 0: makes pages clean and write-protects them, telling which were dirty; 1: takes clean pages back.";
         0x4c SpaceClone space_clone [AddressSpace MANAGE] shared short (space, into, zero) -> ()
             "Copies all mappings into an empty space as each asks for at fork: copy-on-write, shared, or not at all.";
-        0x4d PressureWatch pressure_watch [Quota INSPECT] shared short (quota, notification, bits, free_pages) -> ()
+        0x4d PressureWatch pressure_watch [Quota MANAGE] shared short (quota, notification, bits, free_pages) -> ()
             "Sets bits in a notification (SEND asked) whenever an account's free pages fall below a number.";
 
         // Processes and threads.

@@ -23,6 +23,15 @@ bitflags::bitflags! {
     }
 }
 
+bitflags::bitflags! {
+    /// How a Memory with a pager behaves.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub struct PagerFlags: u32 {
+        /// The kernel lets pages be written without asking, and only notes that they are dirty.
+        const GRANTS = 1;
+    }
+}
+
 /// What a clone of an address space gets of a mapping: bits 8 and 9 of `space_map`'s protection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

@@ -34,6 +34,9 @@ pub enum Received {
     Notification = 2,
     /// The last handle of the session with this badge is gone. Told again until acknowledged.
     SessionEnded = 3,
+    /// A page of a Memory is wanted that this endpoint is the pager of: words 0 to 2 are the object's key, the page, and whether
+    /// it is to be written (1) or read (0). Told once to each process that receives.
+    PageRequest = 4,
     /// A call that was received is not wanted any more: word 0 is the object id of its reply object, word 1 why (an
     /// [`Error`](crate::Error) number: `Cancelled`, `TimedOut`, `Revoked`, or `Closed` where its caller is gone). Told once.
     CallCancelled = 5,
@@ -83,6 +86,7 @@ impl Extras {
             0 => Received::Call,
             1 => Received::Send,
             2 => Received::Notification,
+            4 => Received::PageRequest,
             5 => Received::CallCancelled,
             _ => Received::SessionEnded,
         }

@@ -55,7 +55,10 @@ impl<M: Machine> Kernel<M> {
         }
         let space = self.threads[thread].process.get().and_then(|p| self.processes[p].space.get());
         let Some(space) = space else { return false };
-        self.resolve_fault(space, fault.address, Access::from_code(fault.code)).is_ok()
+        match self.resolve_fault(space, fault.address, Access::from_code(fault.code)) {
+            Ok(()) => true,
+            Err(error) => error == Error::LeaseFault && self.page_wait(thread, Some(fault)),
+        }
     }
 
     /// A thread made a call with a number that is not the kernel's: it goes on at its process's handler, with rcx the way
@@ -70,6 +73,17 @@ impl<M: Machine> Kernel<M> {
         registers.r11.set(registers.rflags.get());
         registers.rip.set(handler);
         registers.full_frame.set(1);
+    }
+
+    /// A thread that waited for a page will not get it: its access was a fault.
+    pub(crate) fn fault_after_wait(&self, id: Id<Thread>) {
+        let thread = &self.threads[id];
+        self.fault_unresolved(id, fault_of(thread));
+        let runs = thread.process.get().is_some_and(|p| self.processes[p].state.get() == ProcessState::Running);
+        if runs && thread.state.get() == ThreadState::Inactive {
+            // It is at its own handler.
+            self.make_ready(id);
+        }
     }
 
     /// A fault of the running thread that only user code can do something about: whoever handles its faults is told, or
@@ -203,6 +217,7 @@ impl<M: Machine> Kernel<M> {
             *place = at;
             let mut bytes = [0; 16];
             if next % 8 != 0 || self.user_read(process, next, &mut bytes).is_err() {
+                self.wanted_forget();
                 break;
             }
             let (above, back) = bytes.split_at(8);

@@ -72,6 +72,10 @@ macro_rules! kernel {
             pub all_processes: Field<u32>,
             /// Root of the tree of devices' views of memory that have a tag (`DmaDomain::by_tag`).
             pub domains_by_tag: Field<u32>,
+            /// Memory objects that have a pager (`Memory::in_paged`).
+            pub paged: crate::object::ListHead,
+            /// The page that was wanted last and is not there.
+            pub wanted: crate::mm::pager::Wanted,
             /// Pages that an account pays for a process, beside the memory it uses.
             pub process_price: Field<u64>,
             /// What init may ask about how the system was started: `abi::boot::BootWord` words.
@@ -104,6 +108,8 @@ macro_rules! kernel {
                     root_quota: Field::new(None),
                     all_processes: Field::new(0),
                     domains_by_tag: Field::new(0),
+                    paged: crate::object::ListHead::default(),
+                    wanted: crate::mm::pager::Wanted::default(),
                     boot_words: core::array::from_fn(|_| Field::new(0)),
                     process_price: Field::new(process_price::<M>(frames.total() as usize)),
                     $($field,)+

@@ -49,6 +49,8 @@ list_nodes! {
     Pending: Interest.pending;
     /// What stems from a capability beside other capabilities.
     InVia: Mapping.in_via, Thread.in_via, Name.in_via;
+    /// The memory objects of one pager.
+    InPager: Memory.in_pager;
     /// Memory objects with a pager.
     Paged: Memory.in_paged;
     /// Threads that an event queue woke.

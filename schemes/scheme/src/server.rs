@@ -179,6 +179,8 @@ impl<S: Scheme> Server<S> {
                     let [number, ..] = arrival.words;
                     self.drop_parked(|parked| number_of(parked.reply) == number);
                 }
+                // No memory has this endpoint for its pager.
+                Received::PageRequest => {}
                 // Nothing in the protocol is one-way.
                 Received::Send => close_all(arrival),
             }

@@ -10,12 +10,14 @@ refusals! {
     MemoryInfo {}
     MemoryRead {
         BadArgument "the range is not inside the object",
+        LeaseFault "a page is absent, or clean, and its pager has to be asked",
         BadAddress "the own range is not the caller's to access so",
         OutOfQuota "a page could not be charged while it was brought in",
         OutOfMemory "there is no frame for a page to be brought in",
     }
     MemoryWrite {
         BadArgument "the range is not inside the object",
+        LeaseFault "a page is absent, or clean, and its pager has to be asked",
         Busy "the pages are mapped executable",
         BadAddress "the own range is not the caller's to access so",
         OutOfQuota "a page could not be charged while it was brought in",

@@ -2,7 +2,7 @@
 //!
 //! - [`allocate`]: objects out of arenas, charged by the page
 //! - [`reference`](mod@reference): counting who names an object
-//! - [`quota`](mod@quota) and [`limit`]: accounts
+//! - [`quota`](mod@quota), [`limit`], [`pressure`]: accounts
 //! - [`table`]: capability tables
 //! - [`derivation`]: the tree of capabilities: derive, close, revoke
 //! - [`clone`](mod@clone): a table for a child
@@ -15,6 +15,7 @@ pub mod clone;
 pub mod derivation;
 pub mod limit;
 pub mod namespace;
+pub mod pressure;
 pub mod process;
 pub mod quota;
 pub mod reference;

@@ -101,6 +101,9 @@ impl<M: Machine> Kernel<M> {
             self.thread_answer(thread, Err(Error::Closed));
             return false;
         }
+        if !self.pager_end_step(endpoint) {
+            return false;
+        }
         if self.replies.list::<Cancelled>(&endpoint.cancelled).pop_front().is_some() {
             return false;
         }

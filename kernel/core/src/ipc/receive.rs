@@ -86,6 +86,9 @@ impl<M: Machine> Kernel<M> {
         if endpoint.senders.get() != 0 || endpoint.told.get() != 0 || endpoint.cancelled.first.get() != 0 {
             return false;
         }
+        if endpoint.request_next.get() != 0 {
+            return false;
+        }
         if endpoint.notification.get().is_some_and(|id| self.notifications[id].bits.get() != 0) {
             return false;
         }
@@ -176,30 +179,37 @@ impl<M: Machine> Kernel<M> {
         if let Some(notification) = endpoint.notification.get() {
             let bits = self.notifications[notification].bits.replace(0);
             if bits != 0 {
-                self.event_write(to, 0, Received::Notification, [bits, 0]);
+                self.event_write(to, 0, Received::Notification, [bits, 0, 0]);
                 self.round_begin(endpoint);
                 return true;
             }
         }
+        if endpoint.paged.first.get() != 0 {
+            let process = self.threads[to].process.get().expect("invariant: who receives has a process");
+            if let Some([key, page, write]) = self.request_take(endpoint, process) {
+                self.event_write(to, 0, Received::PageRequest, [key, page, write]);
+                return true;
+            }
+        }
         if let Some((number, reason)) = self.cancelled_take(endpoint) {
-            self.event_write(to, 0, Received::CallCancelled, [number, reason]);
+            self.event_write(to, 0, Received::CallCancelled, [number, reason, 0]);
             return true;
         }
         let Some(session) = Id::try_new(endpoint.told.get() as usize) else { return false };
         let next = self.sessions.list::<Ended>(&endpoint.ended).next(session);
         endpoint.told.set(next.map_or(0, Id::raw));
-        self.event_write(to, self.badge(session), Received::SessionEnded, [0, 0]);
+        self.event_write(to, self.badge(session), Received::SessionEnded, [0; 3]);
         true
     }
 
-    fn event_write(&self, to: Id<Thread>, badge: u64, what: Received, [first, second]: [u64; 2]) {
+    fn event_write(&self, to: Id<Thread>, badge: u64, what: Received, [first, second, third]: [u64; 3]) {
         let registers = &self.threads[to].registers;
         registers.rax.set(0);
         registers.rdi.set(badge);
         registers.rsi.set(0);
         registers.rdx.set(Extras::received(0, 0, what).0);
         registers.r8.set(0);
-        for (place, value) in registers.words.iter().zip([first, second, 0, 0, 0, 0]) {
+        for (place, value) in registers.words.iter().zip([first, second, third, 0, 0, 0]) {
             place.set(value);
         }
     }

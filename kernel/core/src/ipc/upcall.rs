@@ -126,6 +126,7 @@ impl<M: Machine> Kernel<M> {
         let at = match place.filter(|at| self.user_write_words(process, *at, &frame.to_words()).is_ok()) {
             Some(at) => at,
             None => {
+                self.wanted_forget();
                 let address = place.unwrap_or(r.rsp);
                 return self.fault_end(id, Fault { vector: PAGE_FAULT, code: USER_STORE, address });
             }

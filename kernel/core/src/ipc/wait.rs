@@ -11,12 +11,13 @@ use abi::{Error, Result};
 
 impl<M: Machine> Kernel<M> {
     /// Cancels what a thread waits for. A call that was received goes on until its server answers or ends, without what
-    /// it lent for copying; so does one that is parked under an upcall. Errors: `WrongState` (it waits for nothing, or its
-    /// fault is with its handler).
+    /// it lent for copying; so does one that is parked under an upcall. Errors: `WrongState` (it waits for nothing or for a
+    /// page, or its fault is with its handler).
     pub fn thread_cancel_wait(&self, id: Id<Thread>) -> Result<()> {
         let thread = &self.threads[id];
         match thread.state.get() {
             _ if thread.faulting.get() => Err(Error::WrongState),
+            ThreadState::Paging => Err(Error::WrongState),
             ThreadState::Inactive | ThreadState::Ready | ThreadState::Running | ThreadState::Suspended => {
                 self.call_cancel(self.parked_reply(id).ok_or(Error::WrongState)?);
                 Ok(())
@@ -29,7 +30,6 @@ impl<M: Machine> Kernel<M> {
             | ThreadState::Receiving
             | ThreadState::Waiting
             | ThreadState::Sleeping
-            | ThreadState::Paging
             | ThreadState::FutexWaiting
             | ThreadState::Polling => {
                 self.wait_end(id);

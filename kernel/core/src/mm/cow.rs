@@ -14,7 +14,7 @@ use crate::list::InMemory;
 use crate::machine::Machine;
 use crate::mm::fault::Access;
 use crate::mm::translation::Flushes;
-use crate::object::{MappingKind, Memory, Quota};
+use crate::object::{Mapping, MappingKind, Memory, Quota};
 use abi::memory::{MemoryFlags, Protection, PAGE_SIZE};
 use abi::{Error, Result};
 
@@ -28,7 +28,7 @@ impl<M: Machine> Kernel<M> {
     /// source, no pages), `NotSupported` (the source has a pager), `OutOfQuota`, `OutOfMemory`.
     pub(crate) fn clone_new(&self, source: Id<Memory>, quota: Id<Quota>, first: u64, pages: u64) -> Result<Id<Memory>> {
         let object = &self.memories[source];
-        if object.pager.get().is_some() {
+        if self.is_paged(source) {
             return Err(Error::NotSupported);
         }
         let end = first.checked_add(pages).ok_or(Error::BadArgument)?;
@@ -166,7 +166,25 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// What a translation of a page may allow: stores only where the frame is the object's own.
+    /// What a translation of a page of an object may allow: stores only where the frame is its own, and, with a pager, where
+    /// the pager lets it be written.
+    pub(crate) fn page_protection(&self, id: Id<Memory>, page: u64, frame: FrameNumber, to: Protection) -> Protection {
+        if self.is_paged(id) && !self.page_is_dirty(id, page) {
+            return to.difference(Protection::WRITE) | Protection::READ;
+        }
+        self.protection_now(frame, to, Access::Read)
+    }
+
+    /// The same for a page of a mapping.
+    pub(crate) fn protection_within(&self, id: Id<Mapping>, at: u64, frame: FrameNumber, to: Protection) -> Protection {
+        let mapping = &self.mappings[id];
+        match mapping.memory.get().filter(|_| mapping.kind.get() == MappingKind::Memory) {
+            Some(memory) if !to.is_empty() => self.page_protection(memory, mapping.page_at(at), frame, to),
+            _ => to,
+        }
+    }
+
+    /// What a translation of a frame may allow: stores only where no other object has it.
     pub(crate) fn protection_now(&self, frame: FrameNumber, protection: Protection, access: Access) -> Protection {
         if access == Access::Write || !self.is_shared(frame) {
             return protection;

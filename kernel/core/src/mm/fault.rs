@@ -86,7 +86,7 @@ impl<M: Machine> Kernel<M> {
                 if executable && written {
                     return Err(Error::Busy);
                 }
-                let protection = self.protection_now(frame, protection, access);
+                let protection = self.page_protection(memory, mapping.page_at(page.0), frame, protection);
                 let to = Translation { address: frame.address(), protection, large: false, device: false };
                 self.translation_enter(space, page, to)
             }
@@ -151,7 +151,7 @@ impl<M: Machine> Kernel<M> {
         let mapping = &self.mappings[self.mapping_at(space, page.0).ok_or(Error::BadAddress)?];
         let access = if write { Access::Write } else { Access::Read };
         match (mapping.kind.get(), mapping.memory.get()) {
-            (MappingKind::Memory, Some(memory)) if access.allowed(mapping.protection()) => {
+            (MappingKind::Memory, Some(memory)) if access.allowed(mapping.protection()) && !self.is_paged(memory) => {
                 self.memory_bring(memory, mapping.page_at(page.0), access)
             }
             _ => Err(Error::BadAddress),

@@ -5,7 +5,7 @@
 //! there from the start, each translation holds its frame by a reference, and all go, flushed, before the caller
 //! runs again. Nothing here waits: what can't be had on the lender's side is `LeaseFault`, for the lender to see to.
 
-use crate::address::VirtAddr;
+use crate::address::{FrameNumber, VirtAddr};
 use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::list::InLease;
@@ -88,7 +88,11 @@ impl<M: Machine> Kernel<M> {
             self.copy_between(lender, lent, server, address, length)
         };
         let result = result.map_err(|error| match (error, write) {
-            (CopyError::From(_), false) | (CopyError::To(_), true) => Error::LeaseFault,
+            (CopyError::From(_), false) | (CopyError::To(_), true) => {
+                // The lender brings it in; nobody waits here.
+                self.wanted_forget();
+                Error::LeaseFault
+            }
             (CopyError::From(own), true) | (CopyError::To(own), false) => own,
         });
         (done, result)
@@ -179,7 +183,7 @@ impl<M: Machine> Kernel<M> {
         for n in 0..part.pages {
             let page = part.page.saturating_add(n);
             // As if to write, for reading too: then it is the lender's own frame, whatever the lender does meanwhile.
-            let frame = self.memory_bring(part.memory, page, Access::Write).map_err(|_| Error::LeaseFault)?;
+            let frame = self.lent_frame(part.memory, page, protection.contains(Protection::WRITE))?;
             let entry = Translation { address: frame.address(), protection, large: false, device: false };
             let page = VirtAddr(to.saturating_add(n.saturating_mul(PAGE_SIZE)));
             self.frame_retain(frame);
@@ -189,6 +193,16 @@ impl<M: Machine> Kernel<M> {
             }
         }
         Ok(part.end)
+    }
+
+    /// The frame of a lent page that is to be held. As if to write, for reading too: then it is the lender's own, whatever the
+    /// lender does meanwhile; but of an object with a pager, whose clean pages are nobody else's either. Errors: `LeaseFault`.
+    pub(crate) fn lent_frame(&self, memory: Id<Memory>, page: u64, write: bool) -> Result<FrameNumber> {
+        let access = if write || !self.is_paged(memory) { Access::Write } else { Access::Read };
+        self.memory_bring(memory, page, access).map_err(|_| {
+            self.wanted_forget();
+            Error::LeaseFault
+        })
     }
 
     /// Takes out every mapping of a lease, flushed, and lets the frames go.

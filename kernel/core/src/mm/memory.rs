@@ -31,6 +31,7 @@ impl Object for Memory {
         &self.header
     }
     fn end<M: Machine>(kernel: &Kernel<M>, id: Id<Memory>) {
+        kernel.pager_forget(id);
         kernel.reap_later(Reap::Memory(id));
     }
 }
@@ -46,6 +47,9 @@ impl Memory {
         self.flags.get() & MemoryFlags::CONTIGUOUS.bits() != 0
     }
 }
+
+/// A bit of an entry beside the frame's number.
+const MARK: u64 = 1 << 32;
 
 /// Where an object keeps the frame of a page; frame 0: it has none.
 pub(crate) enum Place<'a> {
@@ -67,6 +71,19 @@ impl Place<'_> {
         match self {
             Place::Only(field) => field.set(frame),
             Place::Entry(entry) => entry.store(u64::from(frame.0), Relaxed),
+        }
+    }
+
+    /// Whether an entry is marked. (What that means is the pager's.)
+    pub(crate) fn is_marked(&self) -> bool {
+        matches!(self, Place::Entry(entry) if entry.load(Relaxed) & MARK != 0)
+    }
+
+    /// Marks an entry, or not.
+    pub(crate) fn mark(&self, marked: bool) {
+        if let Place::Entry(entry) = self {
+            let word = entry.load(Relaxed);
+            entry.store(if marked { word | MARK } else { word & !MARK }, Relaxed);
         }
     }
 }
@@ -185,8 +202,25 @@ impl<M: Machine> Kernel<M> {
         Ok(Place::Entry(self.table_entry(at, index(page, 1))))
     }
 
+    /// The place of a page whose tables are there. Not for runs.
+    pub(crate) fn memory_place_there(&self, id: Id<Memory>, page: u64) -> Option<Place<'_>> {
+        let memory = &self.memories[id];
+        let levels = memory.levels.get();
+        if levels == 0 {
+            return Some(Place::Only(&memory.first));
+        }
+        let mut at = memory.first.get();
+        for height in (2..=levels).rev() {
+            if at.0 == 0 {
+                return None;
+            }
+            at = self.table_load(at, index(page, height));
+        }
+        (at.0 != 0).then(|| Place::Entry(self.table_entry(at, index(page, 1))))
+    }
+
     /// The frame of a page, brought in if it isn't there; for a store, one that no other object has. Errors: `BadArgument`
-    /// (no such page), `OutOfQuota`, `OutOfMemory`.
+    /// (no such page), `OutOfQuota`, `OutOfMemory`, and those of [`Kernel::pager_bring`].
     pub fn memory_bring(&self, id: Id<Memory>, page: u64, access: Access) -> Result<FrameNumber> {
         let memory = &self.memories[id];
         if page >= memory.length_pages.get() {
@@ -194,6 +228,9 @@ impl<M: Machine> Kernel<M> {
         }
         if memory.is_run() {
             return memory.first.get().add(page as u32).ok_or(Error::BadArgument);
+        }
+        if self.is_paged(id) {
+            return self.pager_bring(id, page, access);
         }
         let place = self.memory_place(id, page)?;
         let there = place.get();

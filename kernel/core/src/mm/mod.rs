@@ -4,7 +4,7 @@
 //! - [`frames`], `early`: the buddy allocator over physical frames
 //! - [`memory`]: memory objects: pages found through tables made of frames
 //! - [`cow`], [`space_clone`]: copies that share frames until they are written
-//! - [`pager`]: memory whose pages a server supplies
+//! - [`pager`], [`page_wait`]: memory whose pages a server supplies
 //! - [`space`]: address spaces: map, unmap, protect, end
 //! - [`mapping`]: one mapped range, and the search for room
 //! - [`fault`], `translation`: from a mapping to a translation, on demand
@@ -19,6 +19,7 @@ pub mod frames;
 pub mod lease;
 pub mod mapping;
 pub mod memory;
+pub mod page_wait;
 pub mod pager;
 pub mod pin;
 pub mod space;

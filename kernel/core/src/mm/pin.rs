@@ -109,7 +109,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Pins part of a memory object; the ranges go to the IPC buffer. Answers the pin, without references, and the number of
     /// ranges. Errors: `BadArgument` (outside the object, empty, more than [`PIN_PAGES`] pages of memory that is not
-    /// one run, more ranges than fit the buffer, the root domain), `Busy` (mapped executable somewhere), `BadAddress` (no IPC
+    /// one run, more ranges than fit the buffer, the root domain, an object with a pager), `Busy` (mapped executable somewhere), `BadAddress` (no IPC
     /// buffer), `OutOfQuota`, `OutOfMemory`.
     pub fn pin_memory(
         &self,
@@ -123,7 +123,7 @@ impl<M: Machine> Kernel<M> {
         let object = &self.memories[memory];
         let end = offset.checked_add(length).ok_or(Error::BadArgument)?;
         let inside = end <= object.length_pages.get().saturating_mul(PAGE_SIZE);
-        if length == 0 || !inside || self.domains[domain].is_root.get() != 0 {
+        if length == 0 || !inside || self.domains[domain].is_root.get() != 0 || self.is_paged(memory) {
             return Err(Error::BadArgument);
         }
         let first = offset / PAGE_SIZE;
@@ -233,7 +233,7 @@ impl<M: Machine> Kernel<M> {
             let start = part.page.saturating_mul(PAGE_SIZE).saturating_add(at & PAGE_SIZE.wrapping_sub(1));
             let finish = start.saturating_add(stop.saturating_sub(at));
             let hold = |page: u64| {
-                let frame = self.memory_bring(part.memory, page, Access::Write).map_err(|_| Error::LeaseFault)?;
+                let frame = self.lent_frame(part.memory, page, written)?;
                 let place = places.next().expect("invariant: no more pages than places");
                 place.store(u64::from(frame.0), Relaxed);
                 count.store(count.load(Relaxed).saturating_add(1), Relaxed);

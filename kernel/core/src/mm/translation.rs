@@ -8,7 +8,6 @@ use crate::address::{FrameNumber, VirtAddr};
 use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::machine::{Flush, FlushBatch, Machine, Scan, Translation};
-use crate::mm::fault::Access;
 use crate::object::{MappingKind, Space};
 use abi::memory::{Protection, LARGE_PAGE_SIZE, PAGE_SIZE};
 use abi::{Error, Result};
@@ -129,7 +128,10 @@ impl<M: Machine> Kernel<M> {
             let large = there.is_some_and(|t| t.large);
             // A frame that other objects hold too is not written through any translation.
             let frame = there.filter(|t| !t.device).and_then(|t| t.frame_of(page));
-            let to = frame.map_or(to, |frame| self.protection_now(frame, to, Access::Read));
+            let to = match (frame, self.mapping_at(space, page.0)) {
+                (Some(frame), Some(id)) => self.protection_within(id, page.0, frame, to),
+                _ => to,
+            };
             let size = if large { LARGE_PAGE_SIZE } else { PAGE_SIZE };
             let block = page.0 & !size.wrapping_sub(1);
             let whole = block >= from && block.saturating_add(size) <= end;

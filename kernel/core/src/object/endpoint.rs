@@ -25,6 +25,14 @@ pub struct Endpoint {
     /// The ended session to tell of next in this round of telling (raw id); 0: all were told. A message
     /// delivered begins the next round, so that unacknowledged ends hide neither each other nor the calls.
     pub told: Field<u32>,
+    /// Memory objects that it is the pager of (`Memory::in_pager`).
+    pub paged: ListHead,
+    /// Threads that ask for pages of these (`Thread::queue`), one for each page and access.
+    pub requests: ListHead,
+    /// The one to tell of next (raw id); 0: all were told.
+    pub request_next: Field<u32>,
+    /// The process that was told last, by object id.
+    pub pager_process: Field<u64>,
     /// Calls received from it that are not wanted any more, of which nobody was told yet (`Reply::in_cancelled`).
     pub cancelled: ListHead,
     /// The thread that received from it last: it inherits from the queue of senders (`Thread::serving`).

@@ -44,8 +44,14 @@ pub struct Memory {
     pub clone_first: Field<u64>,
     /// A clone that is not done yet: the source's page that is looked at next, plus one; 0: it is done.
     pub clone_next: Field<u64>,
-    /// Paged: the endpoint that absent pages are asked for at (a reference), or none.
+    /// Paged: the endpoint that absent pages are asked for at (not a reference: an endpoint that ends leaves its objects).
     pub pager: Field<Link<Endpoint>>,
+    /// Paged: that endpoint is gone.
+    pub pager_gone: Field<bool>,
+    /// Paged: whether pages may be written without asking.
+    pub pager_grants: Field<bool>,
+    /// Its place in `Endpoint::paged`.
+    pub in_pager: ListLinks,
     /// Paged: its number at the pager's.
     pub pager_key: Field<u64>,
     /// Paged: root of the tree of threads that wait for a page (`Thread::sending`), keyed by page and arrival.

@@ -1,6 +1,6 @@
 //! Accounts.
 
-use super::{Header, ListHead, ListLinks};
+use super::{Header, ListHead, ListLinks, Notification};
 use crate::arena::ArenaKind;
 use crate::field::Field;
 use crate::fields;
@@ -46,6 +46,14 @@ pub struct Quota {
     pub process_limit: Field<u32>,
     /// Processes that they have.
     pub processes_below: Field<u32>,
+    /// Who is told when it runs short (a reference).
+    pub pressure: Field<Link<Notification>>,
+    /// The bits to set.
+    pub pressure_bits: Field<u64>,
+    /// Below how many free pages; 0: nobody watches.
+    pub pressure_free: Field<u64>,
+    /// Whether that was told already.
+    pub pressure_told: Field<bool>,
     /// Objects of each kind that are charged to it.
     pub objects: [Field<u32>; ArenaKind::COUNT],
     /// Arena pages of each kind that are charged to it and have room: page number + 1.

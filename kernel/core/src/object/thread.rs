@@ -147,6 +147,10 @@ pub struct Thread {
     pub upcall_masked: Field<bool>,
     /// Paging: whether it wants to write.
     pub paging_write: Field<bool>,
+    /// Paging: whether it is in `Endpoint::requests`.
+    pub paging_listed: Field<bool>,
+    /// Paging: whether it was in a call, which it makes again; else it retries its access.
+    pub paging_call: Field<bool>,
     /// Polling: the queue. In other states: the queue that woke it, until it comes back for the event.
     pub event_queue: Field<Link<EventQueue>>,
     /// Its place in `EventQueue::woken`.

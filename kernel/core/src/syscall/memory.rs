@@ -42,7 +42,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Copies out of an object, at most 64 KiB; less (but something) when an interrupt is pending. Errors: `BadArgument` (outside
-    /// the object), and with the bytes that were copied before: `BadAddress`, `OutOfQuota`, `OutOfMemory`.
+    /// the object), and with the bytes that were copied before: `BadAddress`, `OutOfQuota`, `OutOfMemory`, `LeaseFault` (a page
+    /// that its pager has to supply).
     pub fn memory_read(&self, cx: &Context) -> Result<Answer> {
         self.memory_copy(cx, false)
     }
@@ -69,7 +70,9 @@ impl<M: Machine> Kernel<M> {
         let access = if write { Access::Write } else { Access::Read };
         let object = |done: u64| -> Result<(FrameNumber, u64)> {
             let at = offset.saturating_add(done);
-            Ok((self.memory_bring(id, at / PAGE_SIZE, access)?, at))
+            // The object's pager may be the caller itself: nobody waits for it here.
+            let frame = self.memory_bring(id, at / PAGE_SIZE, access).inspect_err(|_| self.wanted_forget())?;
+            Ok((frame, at))
         };
         let (done, result) = if write {
             let pages = offset.saturating_add(length).div_ceil(PAGE_SIZE).saturating_sub(offset / PAGE_SIZE);

@@ -199,6 +199,11 @@ impl<M: Machine> Kernel<M> {
         if matches!(answer, Ok(Answer::Written)) {
             return;
         }
+        if matches!(answer, Err(Error::LeaseFault) | Ok(Answer::Partial(Error::LeaseFault, _)))
+            && self.page_awaited(id, answer)
+        {
+            return;
+        }
         let r = &self.threads[id].registers;
         #[cfg(any(test, feature = "host"))]
         if let Err(error) | Ok(Answer::Partial(error, _)) = answer {
@@ -221,6 +226,24 @@ impl<M: Machine> Kernel<M> {
         for (place, value) in [&r.rdi, &r.rsi, &r.rdx, &r.r8].into_iter().zip(values).take(results) {
             place.set(value);
         }
+    }
+
+    /// A handler met a page of the caller's that has to be asked for: the caller waits and makes its call again, unless some
+    /// of it is done; answers whether that is all there is to answer.
+    #[cold]
+    fn page_awaited(&self, id: Id<Thread>, answer: Result<Answer>) -> bool {
+        if let Ok(Answer::Partial(_, [done, ..])) = answer {
+            if done > 0 {
+                if self.wanted.memory.replace(None).is_none() {
+                    return false;
+                }
+                let r = &self.threads[id].registers;
+                r.rax.set(0);
+                r.rdi.set(done);
+                return true;
+            }
+        }
+        self.page_wait(id, None)
     }
 
     /// Has a thread that waits, and is in no queue any more, make its call again when it runs.

@@ -4,7 +4,7 @@
 use super::World;
 use crate::id::Id;
 use crate::list::{Cancelled, InLease, InSession, InVia, Pending, Queue, Woken};
-use crate::object::{Cap, ProcessState, Reply, ReplyState, Session, ThreadState};
+use crate::object::{Cap, ProcessState, Reply, ReplyState, Session, Thread, ThreadState};
 use crate::sched::donation::Donating;
 use crate::tree::{Deadline, InQueue, Sending, Timer, TreeNode};
 use abi::{Kind, Rights};
@@ -258,6 +258,9 @@ impl<const FAULT: u8> World<FAULT> {
             if let Some(endpoint) = t.serving.get() {
                 assert_eq!(k.endpoints[endpoint].server.get(), Some(id));
             }
+            if state == ThreadState::Paging {
+                self.check_paging(id);
+            }
             if state == ThreadState::Waiting {
                 let notification = &k.notifications[t.notification.get().expect("it waits on something")];
                 assert!(k.threads.list::<Queue>(&notification.waiters).iter().any(|w| w == id));
@@ -269,6 +272,25 @@ impl<const FAULT: u8> World<FAULT> {
             let armed = k.scheduler.armed_ns.get();
             assert!(armed <= k.threads[*first].deadline.key.get(), "a deadline nobody will notice");
         }
+    }
+
+    /// A thread that waits for a page: one of those who wait for it with the same access asks the pager.
+    fn check_paging(&self, id: Id<Thread>) {
+        let k = &self.kernel;
+        let t = &k.threads[id];
+        let memory = &k.memories[t.waits_in.get().expect("it waits for a page of something")];
+        let waiters: Vec<_> = tree::<_, Sending>(&k.threads, memory.page_waiters.get());
+        assert!(waiters.contains(&id));
+        let endpoint = &k.endpoints[memory.pager.get().expect("a pager that is gone supplies nothing")];
+        let asking: Vec<_> = k.threads.list::<Queue>(&endpoint.requests).iter().collect();
+        let same = |other: &Id<Thread>| {
+            let o = &k.threads[*other];
+            o.waits_at.get() == t.waits_at.get() && o.paging_write.get() == t.paging_write.get()
+        };
+        let listed: Vec<_> =
+            waiters.iter().copied().filter(same).filter(|o| k.threads[*o].paging_listed.get()).collect();
+        assert_eq!(listed.len(), 1, "one asks");
+        assert!(asking.contains(&listed[0]));
     }
 
     fn check_endpoints(&self) {

@@ -9,6 +9,7 @@ mod kit;
 mod leases;
 mod messages;
 mod notifications;
+mod pager;
 mod revocation;
 mod scheduler;
 mod sessions;

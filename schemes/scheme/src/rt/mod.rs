@@ -12,6 +12,7 @@
 //! - [`event`]: event queues, readiness, futexes
 //! - [`lease`]: copying, mapping and pinning what callers lent
 //! - [`memory`]: mapping Memory objects
+//! - [`pager`]: memory whose pages this program supplies; pressure
 //! - [`quota`]: accounts: limits, and what they are used for
 //! - [`security`]: labels, policy, audit record
 //! - [`start`]: entry, start block, panics
@@ -30,6 +31,7 @@ pub mod heap;
 pub mod lease;
 pub mod memory;
 pub mod message;
+pub mod pager;
 pub mod quota;
 pub mod security;
 pub mod start;
