@@ -1,4 +1,4 @@
-//! Memory whose pages this program supplies, and being told when an account runs short.
+//! Memory whose pages this program supplies; being told when memory runs short.
 
 use super::syscall;
 use abi::memory::PagerFlags;

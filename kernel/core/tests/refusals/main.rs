@@ -1,0 +1,5 @@
+//! Every call refuses what its row says: tables over all calls, on the host.
+
+mod first;
+mod scene;
+mod short;
