@@ -6,7 +6,7 @@ use crate::address::CpuId;
 use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::mm::mapping::Backing;
-use crate::object::{Process, Registers};
+use crate::object::{Process, Registers, Thread};
 use crate::syscall::{Answer, Context, Subject};
 use abi::call::Call;
 use abi::memory::{MemoryFlags, Protection};
@@ -18,6 +18,8 @@ pub struct Driver<const FAULT: u8 = 0> {
     pub kernel: Kernel<TestMachine<FAULT>>,
     /// The process that makes the calls; any other can be put here.
     pub process: Id<Process>,
+    /// The thread that is said to make them; no call of those that need none looks whether there is one.
+    pub thread: Id<Thread>,
 }
 
 impl<const FAULT: u8> Default for Driver<FAULT> {
@@ -36,7 +38,8 @@ impl<const FAULT: u8> Driver<FAULT> {
     pub fn with_frames(frames: u32) -> Driver<FAULT> {
         let kernel = TestMachine::kernel(frames);
         let process = Id::try_new(1).expect("1 is an id");
-        let mut driver = Driver { kernel, process };
+        let thread = Id::try_new(1).expect("1 is an id");
+        let mut driver = Driver { kernel, process, thread };
         driver.process = driver.spawn();
         driver
     }
@@ -64,9 +67,14 @@ impl<const FAULT: u8> Driver<FAULT> {
         let registers: &'static Registers = Box::leak(Box::default());
         let places = [&registers.rdi, &registers.rsi, &registers.rdx, &registers.r8, &registers.r9, &registers.r10];
         places.into_iter().zip(args).for_each(|(place, value)| place.set(*value));
-        let thread = Id::try_new(1).expect("1 is an id");
         loop {
-            let mut cx = Context { cpu: CpuId(0), thread, process: self.process, subject: Subject::NONE, registers };
+            let mut cx = Context {
+                cpu: CpuId(0),
+                thread: self.thread,
+                process: self.process,
+                subject: Subject::NONE,
+                registers,
+            };
             match self.kernel.dispatch(call as u64, &mut cx)? {
                 Answer::Values(values) => return Ok(values),
                 Answer::Partial(error, _) => return Err(error),

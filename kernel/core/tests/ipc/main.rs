@@ -9,6 +9,7 @@ mod kit;
 mod leases;
 mod messages;
 mod notifications;
+mod open;
 mod pager;
 mod revocation;
 mod scheduler;

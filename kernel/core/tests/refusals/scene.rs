@@ -6,7 +6,7 @@ use abi::memory::Protection;
 use abi::{Error, Handle, Kind, Rights};
 use kernel_core::boot::Init;
 use kernel_core::id::Id;
-use kernel_core::object::Process;
+use kernel_core::object::{Process, Thread};
 use kernel_core::test_machine::Driver;
 
 /// The process's own memory: its first page has been touched, the others have not.
@@ -17,6 +17,9 @@ pub const FRESH: u64 = BASE + 8 * 4096;
 pub const NOWHERE: u64 = 0x7000_0000;
 /// The name at [`BASE`], which the namespace binds.
 pub const NAME: &[u8; 4] = b"name";
+/// Where many pages are mapped, once that was asked for.
+pub const WIDE: u64 = 0x3000_0000;
+pub const WIDE_PAGES: u64 = 8192;
 /// The tag of the domain.
 pub const TAG: u64 = 0x1234;
 
@@ -41,15 +44,18 @@ pub struct Scene {
     pub interrupts: u64,
     pub domains: u64,
     pub domain: u64,
+    /// A process without threads and its space.
+    pub child: u64,
+    pub child_space: u64,
 }
 
 /// A thread that runs nowhere, for the capability to it.
-fn thread(d: &Driver) -> u32 {
+fn thread(d: &Driver) -> Id<Thread> {
     use kernel_core::address::VirtAddr;
     use kernel_core::cap::thread::Start;
     let at = VirtAddr(BASE);
     let start = Start { entry: at, stack: at, argument: 0, buffer: at, priority: 1 };
-    d.kernel.thread_make(d.process, start).expect("there is memory").raw()
+    d.kernel.thread_make(d.process, start).expect("there is memory")
 }
 
 impl Scene {
@@ -75,8 +81,10 @@ impl Scene {
         let domains = root(&d, InitHandle::DmaDomain);
         let log = root(&d, InitHandle::Log);
         d.call(Call::LogWrite, &[log, BASE, 4]).expect("it takes lines");
+        let child = [quota, BASE, NAME.len() as u64, 1, namespace];
+        let [child, child_space, ..] = d.call(Call::ProcessCreate, &child).expect("it can be made");
         let space = d.kernel.processes[me].space.get().expect("it runs").raw();
-        let thread = thread(&d);
+        d.thread = thread(&d);
         Scene {
             quota,
             endpoint,
@@ -89,12 +97,14 @@ impl Scene {
             queue: make(&mut d, Call::QueueCreate, &[quota, 4]),
             process: own(&d, Kind::Process, me.raw()),
             space: own(&d, Kind::AddressSpace, space),
-            thread: own(&d, Kind::Thread, thread),
+            thread: own(&d, Kind::Thread, d.thread.raw()),
             system: root(&d, InitHandle::System),
             log,
             ports: root(&d, InitHandle::IoPorts),
             interrupts: root(&d, InitHandle::Interrupt),
             domains,
+            child,
+            child_space,
             domain: make(&mut d, Call::DomainCreate, &[domains, quota, TAG]),
             d,
         }
@@ -133,6 +143,25 @@ impl Scene {
         }
         let whole = self.of(kind);
         self.d.make(Call::Derive, &[whole, u64::from(rest.bits()), 0, 0]).expect("derived").word()
+    }
+
+    /// Maps many pages, page by page apart, for calls that cut mappings.
+    pub fn map_wide(&mut self) {
+        let quota = self.quota;
+        let wide = self.d.make(Call::MemoryCreate, &[quota, WIDE_PAGES, 0]).expect("it can be made").word();
+        let args = [Handle::SELF_SPACE.word(), wide, WIDE, 0, WIDE_PAGES * 4096, RW];
+        self.d.call(Call::SpaceMap, &args).expect("it is free");
+    }
+
+    /// Begins to revoke what a handle has, far from done.
+    pub fn being_revoked(&mut self, handle: u64) {
+        let mut last = handle;
+        for _ in 0..100 {
+            let all = u64::from(Rights::all().bits());
+            last = self.d.make(Call::Derive, &[last, all, 0, 0]).expect("derived").word();
+        }
+        self.d.kernel.machine.interrupt_every(1);
+        self.refused(Call::Revoke, &[handle], Error::Retry);
     }
 
     /// A call that has to fail.

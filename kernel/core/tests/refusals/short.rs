@@ -1,7 +1,7 @@
 //! Calls that come when a table, an account or the memory is full, or with
 //! addresses that are nobody's.
 
-use crate::scene::{Scene, BASE, FRESH, NAME, NOWHERE, RW, TAG};
+use crate::scene::{Scene, BASE, FRESH, NAME, NOWHERE, RW, TAG, WIDE};
 use abi::call::Call;
 use abi::Error::{self, BadAddress, OutOfMemory, OutOfQuota, TableFull};
 use abi::{Handle, Rights};
@@ -13,6 +13,18 @@ const PAGE: u64 = 4096;
 
 /// A call that succeeds, made for the nth time, and what it answers when there is no room.
 type Row = (Call, fn(&Scene, u64) -> [u64; 6], &'static [Error]);
+
+/// The process's id.
+fn id(s: &Scene) -> u64 {
+    s.d.kernel.processes[s.d.process].header.object_id.get()
+}
+
+/// Binds a name that was not bound before.
+fn another_name(s: &Scene, n: u64) -> [u64; 6] {
+    let letters = [n / 676, n / 26, n].map(|digit| b'a' + (digit % 26) as u8);
+    s.d.poke(128, &letters);
+    [s.namespace, BASE + 128, 3, s.session, 0, 0]
+}
 
 fn all() -> u64 {
     u64::from(Rights::all().bits())
@@ -36,7 +48,15 @@ const ROWS: &[Row] = &[
     (Call::NamespaceSession, |s, _| [s.namespace, BASE, LENGTH, 0, 0, 0], &[TableFull, OutOfQuota, OutOfMemory]),
     (Call::DomainCreate, |s, n| [s.domains, s.quota, n + 1, 0, 0, 0], &[TableFull, OutOfQuota, OutOfMemory]),
     (Call::DomainOpen, |s, _| [s.domains, TAG, 0, 0, 0, 0], &[TableFull, OutOfQuota, OutOfMemory]),
-    (Call::InterruptAllocate, |s, _| [s.interrupts, u64::MAX, 0, 0, 0, 0], &[TableFull]),
+    (Call::InterruptAllocate, |s, _| [s.interrupts, u64::MAX, 0, 0, 0, 0], &[TableFull, OutOfQuota, OutOfMemory]),
+    (Call::ProcessNamespace, |s, _| [s.child, 0, 0, 0, 0, 0], &[TableFull, OutOfQuota, OutOfMemory]),
+    (Call::QuotaOpen, |s, _| [s.quota, id(s), 0, 0, 0, 0], &[TableFull, OutOfQuota, OutOfMemory]),
+    (Call::NamespaceBind, another_name, &[TableFull, OutOfMemory]),
+    (Call::DomainPin, |s, _| [s.domain, s.memory, 0, PAGE, 0, 0], &[TableFull, OutOfQuota, OutOfMemory]),
+    (Call::SpaceUnmap, |_, n| [SELF_SPACE, WIDE + (2 * n + 1) * PAGE, PAGE, 0, 0, 0], &[OutOfQuota, OutOfMemory]),
+    (Call::SpaceProtect, |_, n| [SELF_SPACE, WIDE + (2 * n + 1) * PAGE, PAGE, 1, 0, 0], &[OutOfQuota, OutOfMemory]),
+    (Call::SpaceClone, |s, _| [SELF_SPACE, s.child_space, 0, 0, 0, 0], &[OutOfQuota, OutOfMemory]),
+    (Call::TableClone, |s, _| [s.child, 0, 0, 0, 0, 0], &[OutOfMemory]),
     (Call::ProcessWatch, |s, n| [SELF_PROCESS, s.notification, n + 1, 0, 0, 0], &[OutOfQuota, OutOfMemory]),
     (Call::SpaceMap, |s, _| [SELF_SPACE, s.memory, 0, 0, PAGE, RW], &[OutOfQuota, OutOfMemory]),
     (Call::MemoryRead, |s, _| [s.memory, 0, FRESH, 4, 0, 0], &[OutOfQuota, OutOfMemory]),
@@ -70,6 +90,7 @@ fn every_row_of_the_table_succeeds_while_there_is_room() {
     let mut wrong = Vec::new();
     for (call, args, _) in ROWS {
         let mut s = Scene::new();
+        s.map_wide();
         let args = args(&s, 0);
         if let Err(error) = s.d.call(*call, &args) {
             wrong.push((*call, error));
@@ -84,6 +105,7 @@ fn without_room_in_the_table_account_or_memory_each_call_says_which() {
     for row in ROWS {
         for error in row.2 {
             let mut s = Scene::new();
+            s.map_wide();
             match error {
                 TableFull => s.fill_table(),
                 OutOfQuota => s.fill_quota(),

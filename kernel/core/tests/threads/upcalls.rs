@@ -136,6 +136,26 @@ fn every_wait_ends_with_interrupted_which_is_seen_after_the_upcall() {
 }
 
 #[test]
+fn waits_at_words_and_queues_end_with_interrupted_too() {
+    for futex in [true, false] {
+        let mut s = Scene::new();
+        let c = s.p.c;
+        s.handler(c);
+        if futex {
+            s.p.w.waits(c, Call::FutexWait, &[PLACE, 0, 0]);
+        } else {
+            let quota = s.p.w.quota_handle(s.p.client);
+            let queue = s.p.w.ok(c, Call::QueueCreate, &[quota, 1])[0];
+            s.p.w.waits(c, Call::QueueWait, &[queue, PLACE, 1, 0]);
+        }
+        s.upcall(1);
+        assert_eq!(s.frame(c).1.rax, u64::from(Error::Interrupted.number()));
+        assert_eq!(s.returns(c), Outcome::Failed(Error::Interrupted));
+        s.p.w.end();
+    }
+}
+
+#[test]
 fn a_suspended_thread_runs_its_upcall_when_it_is_resumed() {
     let mut s = Scene::new();
     let (c, tc) = (s.p.c, s.tc);
