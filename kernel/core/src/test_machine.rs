@@ -34,6 +34,8 @@ pub struct TestMachine<const FAULT: u8 = 0> {
     pub port_bytes: RefCell<Vec<(u16, u8)>>,
     /// Lines routed: line → (id, level, active low, masked).
     pub lines: RefCell<BTreeMap<u32, (usize, bool, bool, bool)>>,
+    /// Whether there are no message-signalled interrupts.
+    pub without_messages: Cell<bool>,
     /// What was shown on the early console.
     pub console: RefCell<Vec<u8>>,
     /// Whether the serial port was released.
@@ -58,6 +60,7 @@ impl<const FAULT: u8> TestMachine<FAULT> {
             ports: RefCell::default(),
             port_bytes: RefCell::default(),
             lines: RefCell::default(),
+            without_messages: Cell::new(false),
             console: RefCell::default(),
             released: Cell::new(false),
             stopped: Cell::new(None),
@@ -222,6 +225,9 @@ impl<const FAULT: u8> Machine for TestMachine<FAULT> {
         self.lines.borrow_mut().get_mut(&line).expect("the line is routed").3 = masked;
     }
     fn message_interrupt(&self, id: usize) -> Option<MessageInterrupt> {
+        if self.without_messages.get() {
+            return None;
+        }
         Some(MessageInterrupt { address: 0xfee0_0000, data: u32::try_from(id).ok()? })
     }
     fn port_read(&self, port: u16, width: u8) -> u32 {

@@ -394,3 +394,82 @@ fn a_pin_that_is_closed_lets_the_answer_go() {
     assert!(matches!(p.server_replies(0), Outcome::Done(_)));
     p.w.end();
 }
+
+/// A domain that the server may pin for.
+fn domain(p: &Pair) -> u64 {
+    let domain = p.w.kernel.domain_new(p.w.kernel.root_quota(), false).unwrap();
+    p.w.kernel.cap_insert(p.server, Kind::DmaDomain, domain.raw(), Rights::WRITE, None).unwrap().word()
+}
+
+#[test]
+fn a_pin_or_a_map_without_room_says_which_and_holds_nothing() {
+    for expected in [Error::TableFull, Error::OutOfQuota, Error::OutOfMemory] {
+        let mut p = lent(LENT, 4 * PAGE, BOTH);
+        let domain = domain(&p);
+        p.w.kernel.user_write(p.client, LENT, b"there").unwrap();
+        let kernel = &p.w.kernel;
+        match expected {
+            Error::TableFull => {
+                let raw = p.server.raw();
+                while kernel.cap_insert(p.server, Kind::Process, raw, Rights::INSPECT, None).is_ok() {}
+            }
+            Error::OutOfQuota => while kernel.charge(kernel.root_quota(), 1).is_ok() {},
+            _ => while kernel.frames.take().is_some() {},
+        }
+        assert_eq!(p.w.err(p.s, Call::LeasePin, &[p.reply, 0, 0, PAGE, domain]), expected);
+        if expected == Error::OutOfMemory {
+            // Far from every other mapping: tables are needed.
+            let far = 0x6000_0000_0000;
+            assert_eq!(p.w.err(p.s, Call::LeaseMap, &[p.reply, 0, 0, PAGE, far, R]), Error::OutOfMemory);
+        }
+        assert!(matches!(p.server_replies(0), Outcome::Done(_)), "nothing is held");
+    }
+}
+
+#[test]
+fn a_lender_without_its_page_and_addresses_that_can_not_be() {
+    let mut p = lent(LENT, 4 * PAGE, BOTH);
+    let domain = domain(&p);
+    let outside = abi::memory::USER_END;
+    assert_eq!(p.w.err(p.s, Call::LeaseMap, &[p.reply, 0, 0, PAGE, outside, R]), Error::BadAddress);
+    let other = p.c_other();
+    p.w.ok(other, Call::SpaceUnmap, &[SPACE, LENT + PAGE, PAGE]);
+    assert_eq!(p.w.err(p.s, Call::LeaseMap, &[p.reply, 0, PAGE, PAGE, 0, R]), Error::LeaseFault);
+    assert_eq!(p.w.err(p.s, Call::LeasePin, &[p.reply, 0, PAGE, PAGE, domain]), Error::LeaseFault);
+    assert_eq!(p.w.err(p.s, Call::LeaseWrite, &[p.reply, 0, PAGE, MEMORY, 8]), Error::LeaseFault);
+    let buffer = p.w.kernel.threads[p.s].buffer.replace(kernel_core::address::FrameNumber(0));
+    assert_eq!(p.w.err(p.s, Call::LeasePin, &[p.reply, 0, 0, PAGE, domain]), Error::BadAddress);
+    let deadline = extras(0, 0, true);
+    assert_eq!(failed(p.server_replies(0)), None);
+    assert_eq!(p.w.err(p.s, Call::Recv, &[p.endpoint, 0, deadline, p.reply]), Error::BadArgument);
+    p.w.kernel.threads[p.s].buffer.set(buffer);
+    assert_eq!(p.w.err(p.s, Call::LeasePin, &[p.reply, 0, 0, PAGE, domain]), Error::WrongState, "it was answered");
+    p.w.end();
+}
+
+#[test]
+fn what_is_borrowed_is_not_pinned() {
+    // The server maps what was lent to it, and lends that on as if it were its own.
+    let mut p = lent(LENT, PAGE, BOTH);
+    let [at, ..] = p.w.ok(p.s, Call::LeaseMap, &[p.reply, 0, 0, PAGE, 0, R]);
+    let session = p.new_session(55, p.server);
+    let helper = p.w.thread(p.server, 10);
+    let reply = p.w.ok(helper, Call::ReplyCreate, &[p.quota])[0];
+    let domain = domain(&p);
+    p.w.lend(p.s, 0, at, PAGE, LeaseAccess::READ, 0);
+    p.w.waits(p.s, Call::Call, &[session, 0, extras(0, 1, false)]);
+    p.w.ok(helper, Call::Recv, &[p.endpoint, 0, 0, reply]);
+    assert_eq!(p.w.err(helper, Call::LeasePin, &[reply, 0, 0, PAGE, domain]), Error::LeaseAccess);
+    p.w.end();
+}
+
+#[test]
+fn who_answers_and_receives_is_told_that_the_endpoint_ended() {
+    let mut p = lent(LENT, PAGE, BOTH);
+    p.w.waits(p.s, Call::ReplyRecv, &[p.endpoint, 0, 0, p.reply]);
+    let other = p.w.thread(p.server, 10);
+    p.w.ok(other, Call::Close, &[p.endpoint]);
+    p.w.ok(p.k, Call::Close, &[p.k_endpoint]);
+    assert_eq!(failed(p.w.outcome(p.s)), Some(Error::Closed));
+    p.w.end();
+}

@@ -88,6 +88,18 @@ impl Chain {
         }
     }
 
+    /// Link `n` opens a name that is bound to its session to the next, with the lease that its buffer tells of.
+    fn open(&mut self, n: usize) -> Outcome {
+        let Link { process, thread, next, .. } = self.links[n];
+        let name = LENT + 8 * 4096;
+        let own = self.w.kernel.cap_insert(self.keeper, Kind::Process, process.raw(), Rights::all(), None);
+        let namespace = self.w.ok(self.k, Call::ProcessNamespace, &[own.expect("there is room").word()])[0];
+        let namespace = self.w.give(self.keeper, namespace, process);
+        self.w.kernel.user_write(process, name, b"next").expect("mapped");
+        let _ = self.w.call(thread, Call::NamespaceBind, &[namespace, name, 4, next]);
+        self.w.call(thread, Call::Open, &[name, 0, extras(0, 1, false), 4])
+    }
+
     fn state(&self, n: usize) -> ThreadState {
         self.w.kernel.threads[self.thread(n)].state.get()
     }
@@ -197,6 +209,23 @@ fn what_is_withdrawn_at_the_top_is_withdrawn_all_the_way_down() {
 }
 
 #[test]
+fn open_passes_on_no_more_than_a_call_does() {
+    let mut chain = Chain::new(3);
+    chain.receive(1);
+    let (client, server, reply) = (chain.thread(0), chain.thread(1), chain.reply(1));
+    chain.w.lend(client, 0, LENT, 100, LeaseAccess::READ, 0);
+    chain.call(0, false);
+    let pass = LeaseAccess::READ | LeaseAccess::PASS_ON;
+    chain.w.lend(server, 0, 0, 101, pass, reply);
+    assert_eq!(chain.open(1), Outcome::Failed(Error::LeaseRange));
+    chain.w.lend(server, 0, 0, 1, pass | LeaseAccess::WRITE, reply);
+    assert_eq!(chain.open(1), Outcome::Failed(Error::LeaseAccess));
+    chain.w.lend(server, 0, 0, 1, pass, reply);
+    assert_eq!(chain.open(1), Outcome::Waits, "what was lent can be passed on");
+    chain.w.end();
+}
+
+#[test]
 fn a_server_that_answers_withdraws_what_it_passed_on_for_copying() {
     let mut chain = Chain::new(3);
     chain.pass_on(2, LENT, 100, 1);
@@ -219,6 +248,7 @@ fn a_lease_can_be_passed_on_sixteen_times_and_no_more() {
     chain.receive(18);
     chain.w.lend(thread, 0, 0, 1, BOTH | LeaseAccess::PASS_ON, reply);
     assert_eq!(chain.call(17, false), Outcome::Failed(Error::NotSupported));
+    assert_eq!(chain.open(17), Outcome::Failed(Error::NotSupported));
     chain.w.end();
 }
 

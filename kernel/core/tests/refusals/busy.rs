@@ -94,3 +94,22 @@ fn watching_for_nothing_is_refused() {
 fn an_fs_base_outside_the_user_half_is_refused() {
     Scene::new().refused(Call::ThreadSetFsBase, &[abi::memory::USER_END], Error::BadAddress);
 }
+
+#[test]
+fn nothing_is_mapped_into_a_space_that_is_ending() {
+    let mut s = Scene::new();
+    let (child, space, memory) = (s.child, s.child_space, s.memory);
+    s.d.call(Call::SpaceMap, &[space, memory, AT, 0, PAGE, RW]).expect("it is free");
+    s.d.call(Call::ProcessKill, &[child, 1]).expect("it can be ended");
+    s.d.settle();
+    s.refused(Call::SpaceMap, &[space, memory, AT + PAGE, 0, PAGE, RW], Error::Closed);
+}
+
+#[test]
+fn a_machine_without_message_interrupts_says_so() {
+    let mut s = Scene::new();
+    let interrupts = s.interrupts;
+    s.d.kernel.machine.without_messages.set(true);
+    s.refused(Call::InterruptAllocate, &[interrupts, u64::MAX, 0], Error::NotSupported);
+    s.d.call(Call::InterruptAllocate, &[interrupts, 4, 0]).expect("lines it has");
+}
