@@ -18,7 +18,7 @@ include mk/image.mk
 include mk/test.mk
 include mk/lint.mk
 
-.PHONY: FORCE help setup qemu run bench doc clean
+.PHONY: FORCE help setup qemu run bench doc reference clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/\1\t\2/p' $(MAKEFILE_LIST) | grep -v '^\s' \
@@ -42,6 +42,9 @@ bench: run-parts ## the measurements: a table here and build/bench.json
 
 doc: build/toolchain.mk ## the reference pages of every crate, under build/target/doc
 	$(CARGO) doc --no-deps --document-private-items
+
+reference: build/toolchain.mk ## write docs/reference.md anew from the contract
+	$(CARGO) run -q -p ci --bin mk-reference
 
 clean: ## remove what was built (the downloads in cargo's home stay)
 	rm -rf build

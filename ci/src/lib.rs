@@ -6,7 +6,8 @@
 //! its controls; [`agent`] is the result channel on the second serial port; [`guest`] puts
 //! these together into "boot, run commands, power off". Above them: `mk-run`, `mk-qemu` and the
 //! runner of the system tests ([`runner`], [`suites`]). [`workspace`] reads the source tree for
-//! the rules that `tests/rules.rs` keeps.
+//! the rules that `tests/rules.rs` keeps. [`pairs`] finds documented errors without a test; [`reference`] makes the page of the
+//! kernel's calls.
 #![forbid(unsafe_code)]
 
 pub mod agent;
@@ -23,6 +24,7 @@ pub mod options;
 pub mod pairs;
 pub mod qmp;
 pub mod reaper;
+pub mod reference;
 pub mod runner;
 pub mod screen;
 pub mod sector;

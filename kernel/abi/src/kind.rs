@@ -1,11 +1,11 @@
 //! The kinds of kernel objects.
 
 macro_rules! kinds {
-    ($($(#[doc = $doc:literal])+ $name:ident = $number:literal,)+) => {
+    ($(#[doc = $doc:literal] $name:ident = $number:literal,)+) => {
         /// What a capability names. Numbers are part of the contract.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u8)]
-        pub enum Kind { $($(#[doc = $doc])+ $name = $number,)+ }
+        pub enum Kind { $(#[doc = $doc] $name = $number,)+ }
         impl Kind {
             /// All kinds, in numeric order.
             pub const ALL: &'static [Kind] = &[$(Kind::$name,)+];
@@ -16,6 +16,10 @@ macro_rules! kinds {
             /// The name as people read it.
             pub const fn name(self) -> &'static str {
                 match self { $(Kind::$name => stringify!($name),)+ }
+            }
+            /// What it is, in one line.
+            pub const fn text(self) -> &'static str {
+                match self { $(Kind::$name => $doc.trim_ascii(),)+ }
             }
         }
     };
