@@ -302,8 +302,8 @@ pub fn load_or_skip(address: u64) -> u64 {
 pub fn skip_load(upcall: &mut scheme::rt::upcall::Upcall<'_>, value: u64) {
     // SAFETY: callers use it for faults of `load_or_skip` alone, which bears any value.
     let frame = unsafe { upcall.frame_mut() };
-    frame.rip += 3;
-    frame.rax = value;
+    frame.registers.rip += 3;
+    frame.registers.rax = value;
 }
 
 /// Goes through `upcall_return` with these flags and a stack pointer that is no address, and comes back; the flags that were found

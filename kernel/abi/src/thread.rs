@@ -118,82 +118,54 @@ impl Interrupted {
     }
 }
 
-words! {
-    /// What the kernel leaves on the stack for an upcall handler, which begins with rdi = bits, rsi = the frame's
-    /// address, rsp the same (a multiple of 16), DF and TF clear, upcalls masked, all else as it was. The state of x87, SSE
-    /// and AVX is not in it: a handler that uses them saves them first (`xsave` to its stack).
-    Frame, FRAME_WORDS = 27 {
-        /// Why: bits of `thread_upcall`, and [`UPCALL_FAULT`].
-        bits,
-        /// An [`Interrupted`].
-        interrupted,
-        /// With [`UPCALL_FAULT`]: the vector (SDM 3A, table 6-1), or 0x100 for a call number without a handler.
-        vector,
-        /// Likewise: the error code, or the number.
-        code,
-        /// Likewise: CR2 for a page fault, else 0.
-        address,
-        /// 0.
-        reserved0,
-        /// 0.
-        reserved1,
-        /// 0.
-        reserved2,
-        /// From here on the thread's [`Registers`], in their order.
-        rax,
-        /// See `rax`.
-        rbx,
-        /// See `rax`.
-        rcx,
-        /// See `rax`.
-        rdx,
-        /// See `rax`.
-        rsi,
-        /// See `rax`.
-        rdi,
-        /// See `rax`.
-        rbp,
-        /// See `rax`.
-        rsp,
-        /// See `rax`.
-        r8,
-        /// See `rax`.
-        r9,
-        /// See `rax`.
-        r10,
-        /// See `rax`.
-        r11,
-        /// See `rax`.
-        r12,
-        /// See `rax`.
-        r13,
-        /// See `rax`.
-        r14,
-        /// See `rax`.
-        r15,
-        /// See `rax`.
-        rip,
-        /// See `rax`.
-        rflags,
-        /// See `rax`.
-        fs_base,
-    }
+/// Words of a [`Frame`] before its registers.
+pub const FRAME_HEAD: usize = 8;
+/// Words in a [`Frame`].
+pub const FRAME_WORDS: usize = FRAME_HEAD + REGISTER_WORDS;
+
+/// What the kernel leaves on the stack for an upcall handler, which begins with rdi = bits, rsi = the frame's
+/// address, rsp the same (a multiple of 16), DF and TF clear, upcalls masked, all else as it was. The state of x87, SSE
+/// and AVX is not in it: a handler that uses them saves them first (`xsave` to its stack).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Frame {
+    /// Why: bits of `thread_upcall`, and [`UPCALL_FAULT`].
+    pub bits: u64,
+    /// An [`Interrupted`].
+    pub interrupted: u64,
+    /// With [`UPCALL_FAULT`]: the vector (SDM 3A, table 6-1), or 0x100 for a call number without a handler.
+    pub vector: u64,
+    /// Likewise: the error code, or the number.
+    pub code: u64,
+    /// Likewise: CR2 for a page fault, else 0.
+    pub address: u64,
+    /// Zeros.
+    pub reserved: [u64; 3],
+    /// The thread's registers, which `upcall_return` goes on from.
+    pub registers: Registers,
 }
 
-/// Words of a [`Frame`] before its registers.
-pub const FRAME_HEAD: usize = FRAME_WORDS - REGISTER_WORDS;
-
 impl Frame {
-    /// The registers in it.
-    pub const fn registers(&self) -> Registers {
-        let mut words = [0; REGISTER_WORDS];
-        let all = self.to_words();
-        let mut i = 0;
-        while i < REGISTER_WORDS {
-            words[i] = all[FRAME_HEAD + i];
-            i += 1;
+    /// As words.
+    pub fn to_words(&self) -> [u64; FRAME_WORDS] {
+        let [r0, r1, r2] = self.reserved;
+        let head = [self.bits, self.interrupted, self.vector, self.code, self.address, r0, r1, r2];
+        let mut all = head.into_iter().chain(self.registers.to_words());
+        core::array::from_fn(|_| all.next().unwrap_or(0))
+    }
+    /// From words; the inverse of `to_words`.
+    pub fn from_words(words: [u64; FRAME_WORDS]) -> Frame {
+        let mut rest = words.into_iter();
+        let mut next = || rest.next().unwrap_or(0);
+        Frame {
+            bits: next(),
+            interrupted: next(),
+            vector: next(),
+            code: next(),
+            address: next(),
+            reserved: core::array::from_fn(|_| next()),
+            registers: Registers::from_words(core::array::from_fn(|_| next())),
         }
-        Registers::from_words(words)
     }
 }
 
@@ -211,9 +183,9 @@ mod tests {
         let frame = Frame::from_words(words);
         assert_eq!(frame.to_words(), words);
         let registers: [u64; REGISTER_WORDS] = core::array::from_fn(|i| (FRAME_HEAD + i) as u64);
-        assert_eq!(frame.registers(), Registers::from_words(registers));
-        assert_eq!((frame.rip, frame.registers().rip), (24, 24));
-        assert_eq!(frame.registers().to_words(), registers);
+        assert_eq!(frame.registers, Registers::from_words(registers));
+        assert_eq!((frame.bits, frame.registers.rip), (0, 24));
+        assert_eq!(frame.registers.to_words(), registers);
     }
 
     #[test]

@@ -93,35 +93,7 @@ impl<M: Machine> Kernel<M> {
         }
         let [vector, code, address] = self.upcall_fault_words(thread, bits);
         let r = self.registers_of(thread);
-        let frame = Frame {
-            bits,
-            interrupted,
-            vector,
-            code,
-            address,
-            reserved0: 0,
-            reserved1: 0,
-            reserved2: 0,
-            rax: r.rax,
-            rbx: r.rbx,
-            rcx: r.rcx,
-            rdx: r.rdx,
-            rsi: r.rsi,
-            rdi: r.rdi,
-            rbp: r.rbp,
-            rsp: r.rsp,
-            r8: r.r8,
-            r9: r.r9,
-            r10: r.r10,
-            r11: r.r11,
-            r12: r.r12,
-            r13: r.r13,
-            r14: r.r14,
-            r15: r.r15,
-            rip: r.rip,
-            rflags: r.rflags,
-            fs_base: r.fs_base,
-        };
+        let frame = Frame { bits, interrupted, vector, code, address, reserved: [0; 3], registers: r };
         let place = thread.upcall_place();
         let at = match place.filter(|at| self.user_write_words(process, *at, &frame.to_words()).is_ok()) {
             Some(at) => at,
@@ -205,7 +177,7 @@ impl<M: Machine> Kernel<M> {
             if waits && self.parked_call(cx.thread).is_none() {
                 return Err(Error::BadArgument);
             }
-            self.registers_put(thread, &frame.registers())?;
+            self.registers_put(thread, &frame.registers)?;
             if waits {
                 self.call_unpark(cx.thread);
             }

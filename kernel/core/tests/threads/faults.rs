@@ -216,7 +216,7 @@ fn a_fault_can_be_an_upcall_unless_it_is_masked() {
     s.fault(c);
     let (_, frame) = s.frame(c);
     assert_eq!((frame.bits, frame.interrupted), (UPCALL_FAULT, 0));
-    assert_eq!((frame.vector, frame.code, frame.address, frame.rip), (14, 6, NOWHERE, MEMORY));
+    assert_eq!((frame.vector, frame.code, frame.address, frame.registers.rip), (14, 6, NOWHERE, MEMORY));
     // A fault in the handler finds it masked.
     s.fault(c);
     assert_eq!(s.died_of(s.p.client), Some(14));

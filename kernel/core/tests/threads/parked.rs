@@ -4,7 +4,7 @@ use crate::kit::{extras, failed};
 use crate::scene::{Scene, ENTRY, PLACE};
 use abi::call::Call;
 use abi::message::{buffer, LeaseAccess};
-use abi::thread::{Frame, Interrupted};
+use abi::thread::{Frame, Interrupted, Registers};
 use abi::{Error, Handle, Rights};
 use kernel_core::object::{Reply, ReplyState, ThreadState};
 use kernel_core::world::{Outcome, LENT};
@@ -20,7 +20,10 @@ fn parked() -> Scene {
     s.p.client_calls(11);
     s.upcall(1);
     let (_, frame) = s.frame(s.p.c);
-    assert_eq!((frame.bits, frame.interrupted, frame.rax, frame.rsi), (1, CALL, Call::Call as u64, 11));
+    assert_eq!(
+        (frame.bits, frame.interrupted, frame.registers.rax, frame.registers.rsi),
+        (1, CALL, Call::Call as u64, 11)
+    );
     s
 }
 
@@ -97,7 +100,7 @@ fn one_call_is_parked_at_a_time() {
     // The fast path would switch past the upcall.
     assert_eq!(s.p.w.call(s.p.s, Call::ReplyRecv, &[s.p.endpoint, 22, 0, second]), Outcome::Waits);
     let (inner, frame) = s.frame(c);
-    assert_eq!((frame.bits, frame.interrupted, frame.rsi), (2, 0, 22), "after the answer");
+    assert_eq!((frame.bits, frame.interrupted, frame.registers.rsi), (2, 0, 22), "after the answer");
     assert!(matches!(s.p.w.call(c, Call::UpcallReturn, &[inner]), Outcome::Done([0, 22, ..])));
     assert_eq!(s.p.w.call(c, Call::UpcallReturn, &[at]), Outcome::Waits, "for the first");
     s.p.w.end();
@@ -112,7 +115,7 @@ fn a_call_is_interrupted_again_and_again() {
     // At the end of the first the second comes, with the call still in flight.
     assert!(matches!(s.returns(c), Outcome::Done(_) | Outcome::Failed(_)));
     let (_, frame) = s.frame(c);
-    assert_eq!((frame.bits, frame.interrupted, frame.rsi), (2, CALL, 11));
+    assert_eq!((frame.bits, frame.interrupted, frame.registers.rsi), (2, CALL, 11));
     assert_eq!(s.returns(c), Outcome::Waits);
     s.upcall(4);
     assert_eq!(s.frame(c).1.bits, 4);
@@ -158,7 +161,11 @@ fn frame_zero_gives_the_call_up_and_unmasks() {
     s.p.w.call(c, Call::UpcallReturn, &[0]);
     assert_eq!(bound(&s), ReplyState::Cancelled, "taken until the server answers");
     let (_, frame) = s.frame(c);
-    assert_eq!((frame.bits, frame.rip, frame.rax, frame.interrupted), (2, ENTRY, 0, 0), "unmasked: the next comes");
+    assert_eq!(
+        (frame.bits, frame.registers.rip, frame.registers.rax, frame.interrupted),
+        (2, ENTRY, 0, 0),
+        "unmasked: the next comes"
+    );
     s.p.w.ok(c, Call::UpcallReturn, &[0]);
     assert!(matches!(s.p.server_replies(12), Outcome::Done(_)));
     s.p.server_waits();
@@ -185,7 +192,7 @@ fn a_frame_made_up_ends_what_is_parked_but_once() {
     let mut s = parked();
     let (c, client) = (s.p.c, s.p.client);
     let (_, frame) = s.frame(c);
-    s.put_frame(client, PLACE, &Frame { rip: ENTRY + 2, rsp: 5, ..frame });
+    s.put_frame(client, PLACE, &Frame { registers: Registers { rip: ENTRY + 2, rsp: 5, ..frame.registers }, ..frame });
     s.p.server_replies(12);
     assert!(matches!(s.p.w.call(c, Call::UpcallReturn, &[PLACE]), Outcome::Done([0, 12, ..])));
     assert_eq!(failed(s.p.w.call(c, Call::UpcallReturn, &[PLACE])), Some(Error::BadArgument));

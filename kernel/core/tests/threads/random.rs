@@ -80,10 +80,10 @@ impl Talk {
         if in_handler && self.clients[n].frame.is_none() {
             let (at, frame) = self.s.frame(thread);
             if frame.interrupted == Interrupted::Wait as u64 {
-                assert_eq!(frame.rax, u64::from(Error::Interrupted.number()));
+                assert_eq!(frame.registers.rax, u64::from(Error::Interrupted.number()));
             }
             if frame.interrupted == Interrupted::Call as u64 {
-                assert_eq!(self.clients[n].calls[0], Some(frame.rsi), "the call it was in");
+                assert_eq!(self.clients[n].calls[0], Some(frame.registers.rsi), "the call it was in");
             }
             self.clients[n].frame = Some(at);
             return;
@@ -166,7 +166,7 @@ impl Talk {
         let Some(place) = self.receiving else { return };
         let (status, tag, extras) = if self.s.handles(thread) {
             let frame = self.s.frame(thread).1;
-            (frame.rax, frame.rsi, frame.rdx)
+            (frame.registers.rax, frame.registers.rsi, frame.registers.rdx)
         } else {
             let r = &self.s.p.w.kernel.threads[thread].registers;
             (r.rax.get(), r.rsi.get(), r.rdx.get())

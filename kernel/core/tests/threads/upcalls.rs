@@ -4,7 +4,7 @@ use crate::kit::failed;
 use crate::scene::{Scene, ENTRY, NOWHERE, PLACE, STACK, STACK_LENGTH};
 use abi::call::Call;
 use abi::memory::{USER_END, USER_START};
-use abi::thread::{Frame, Interrupted, RED_ZONE, UPCALL_FAULT, UPCALL_STACK_LEAST};
+use abi::thread::{Frame, Interrupted, Registers, RED_ZONE, UPCALL_FAULT, UPCALL_STACK_LEAST};
 use abi::{Error, Handle};
 use kernel_core::object::ThreadState;
 use kernel_core::world::{Outcome, MEMORY};
@@ -26,8 +26,11 @@ fn a_ready_thread_is_interrupted_where_it_is_and_goes_on_there() {
     let (at, frame) = s.frame(c);
     assert_eq!(at, (STACK + STACK_LENGTH - 27 * 8) & !15);
     assert_eq!((frame.bits, frame.interrupted, frame.vector), (6, NOTHING, 0));
-    assert_eq!((frame.rax, frame.rbx, frame.r15, frame.rip, frame.rsp), (77, 1, 6, MEMORY, MEMORY));
-    assert_eq!((frame.rflags, frame.fs_base), (0xfff, 0x5000));
+    assert_eq!(
+        (frame.registers.rax, frame.registers.rbx, frame.registers.r15, frame.registers.rip, frame.registers.rsp),
+        (77, 1, 6, MEMORY, MEMORY)
+    );
+    assert_eq!((frame.registers.rflags, frame.registers.fs_base), (0xfff, 0x5000));
     let r = &s.p.w.kernel.threads[c].registers;
     assert_eq!((r.rflags.get(), r.fs_base.get(), r.full_frame.get()), (0x202, 0x5000, 1));
     assert_eq!(s.p.w.words(c), [1, 2, 3, 4, 5, 6], "the rest is as it was");
@@ -45,7 +48,7 @@ fn a_thread_can_interrupt_itself() {
     s.handler(c);
     s.p.w.call(c, Call::ThreadUpcall, &[Handle::SELF_THREAD.word(), 1]);
     let (_, frame) = s.frame(c);
-    assert_eq!((frame.rax, frame.interrupted), (0, NOTHING), "its call was answered");
+    assert_eq!((frame.registers.rax, frame.interrupted), (0, NOTHING), "its call was answered");
     assert!(matches!(s.returns(c), Outcome::Done(_)));
     s.p.w.end();
 }
@@ -59,14 +62,14 @@ fn bits_add_up_while_masked_and_while_there_is_no_handler() {
     s.upcall(4);
     s.handler(c);
     assert_eq!(s.frame(c).1.bits, 5, "told at once");
-    assert_eq!(s.frame(c).1.rax, 0, "the call that set it was answered");
+    assert_eq!(s.frame(c).1.registers.rax, 0, "the call that set it was answered");
     s.upcall(2);
     s.upcall(8);
     let first = s.frame(c);
     assert_eq!(first.1.bits, 5, "masked: one at a time");
     s.returns(c);
     let (_, second) = s.frame(c);
-    assert_eq!((second.bits, second.rip), (10, MEMORY), "told at the end of the first");
+    assert_eq!((second.bits, second.registers.rip), (10, MEMORY), "told at the end of the first");
     s.returns(c);
     assert!(!s.handles(c));
     s.p.w.end();
@@ -89,7 +92,11 @@ fn a_mask_holds_upcalls_back_until_it_is_lifted() {
     assert_eq!(s.p.w.ok(c, Call::UpcallMask, &[1])[0], 1);
     s.p.w.call(c, Call::UpcallMask, &[0]);
     let (_, frame) = s.frame(c);
-    assert_eq!((frame.bits, frame.rax, frame.rdi), (3, 0, 1), "the call that lifted it was answered: it was masked");
+    assert_eq!(
+        (frame.bits, frame.registers.rax, frame.registers.rdi),
+        (3, 0, 1),
+        "the call that lifted it was answered: it was masked"
+    );
     s.returns(c);
     assert_eq!(s.p.w.err(c, Call::UpcallMask, &[2]), Error::BadArgument);
     s.p.w.end();
@@ -106,7 +113,7 @@ fn every_wait_ends_with_interrupted_which_is_seen_after_the_upcall() {
         s.p.w.waits(c, call, &[s.p.session, 1, 0]);
         s.upcall(1);
         let (_, frame) = s.frame(c);
-        assert_eq!((frame.interrupted, frame.rax), (WAIT, u64::from(Error::Interrupted.number())));
+        assert_eq!((frame.interrupted, frame.registers.rax), (WAIT, u64::from(Error::Interrupted.number())));
         assert_eq!(s.returns(c), interrupted);
         s.p.server_waits();
         s.p.w.end();
@@ -149,7 +156,7 @@ fn waits_at_words_and_queues_end_with_interrupted_too() {
             s.p.w.waits(c, Call::QueueWait, &[queue, PLACE, 1, 0]);
         }
         s.upcall(1);
-        assert_eq!(s.frame(c).1.rax, u64::from(Error::Interrupted.number()));
+        assert_eq!(s.frame(c).1.registers.rax, u64::from(Error::Interrupted.number()));
         assert_eq!(s.returns(c), Outcome::Failed(Error::Interrupted));
         s.p.w.end();
     }
@@ -214,7 +221,7 @@ fn an_upcall_can_be_made_in_an_upcall_that_lifts_the_mask() {
     s.upcall(2);
     let (inner, frame) = s.frame(c);
     assert!(inner < outer && outer - inner >= RED_ZONE);
-    assert_eq!((frame.bits, frame.rip, frame.rsp), (2, ENTRY, outer));
+    assert_eq!((frame.bits, frame.registers.rip, frame.registers.rsp), (2, ENTRY, outer));
     s.returns(c);
     assert_eq!(s.p.w.kernel.threads[c].registers.rsp.get(), outer);
     s.p.w.call(c, Call::UpcallReturn, &[outer]);
@@ -278,11 +285,11 @@ fn hostile_frames_are_refused_or_made_harmless() {
         (Frame { interrupted: 3, ..good }, Error::BadArgument),
         (Frame { interrupted: u64::MAX, ..good }, Error::BadArgument),
         (Frame { interrupted: Interrupted::Call as u64, ..good }, Error::BadArgument),
-        (Frame { rip: 0, ..good }, Error::BadAddress),
-        (Frame { rip: USER_END, ..good }, Error::BadAddress),
-        (Frame { rip: 0x8000_0000_0000, ..good }, Error::BadAddress),
-        (Frame { rip: u64::MAX, ..good }, Error::BadAddress),
-        (Frame { fs_base: USER_END, ..good }, Error::BadAddress),
+        (Frame { registers: Registers { rip: 0, ..good.registers }, ..good }, Error::BadAddress),
+        (Frame { registers: Registers { rip: USER_END, ..good.registers }, ..good }, Error::BadAddress),
+        (Frame { registers: Registers { rip: 0x8000_0000_0000, ..good.registers }, ..good }, Error::BadAddress),
+        (Frame { registers: Registers { rip: u64::MAX, ..good.registers }, ..good }, Error::BadAddress),
+        (Frame { registers: Registers { fs_base: USER_END, ..good.registers }, ..good }, Error::BadAddress),
     ] {
         s.put_frame(client, PLACE, &frame);
         assert_eq!(failed(s.p.w.call(c, Call::UpcallReturn, &[PLACE])), Some(error));
@@ -291,14 +298,17 @@ fn hostile_frames_are_refused_or_made_harmless() {
     }
     // Across a page border, with every flag and a stack pointer that is none.
     let across = PLACE + 4096 - 48;
-    let odd = Frame { rflags: u64::MAX, rsp: 0x8000_0000_0000, rip: USER_START, rax: 0, ..good };
+    let odd = Frame {
+        registers: Registers { rflags: u64::MAX, rsp: 0x8000_0000_0000, rip: USER_START, rax: 0, ..good.registers },
+        ..good
+    };
     s.put_frame(client, across, &odd);
     assert!(matches!(s.p.w.call(c, Call::UpcallReturn, &[across]), Outcome::Done(_)));
     let r = &s.p.w.kernel.threads[c].registers;
-    assert_eq!((r.rip.get(), r.rsp.get(), r.rflags.get()), (USER_START, odd.rsp, 0x24_0fd7));
+    assert_eq!((r.rip.get(), r.rsp.get(), r.rflags.get()), (USER_START, odd.registers.rsp, 0x24_0fd7));
     assert_eq!(r.full_frame.get(), 1);
     // Without an upcall it is a way to set all registers at once.
-    s.put_frame(client, PLACE, &Frame { rip: MEMORY, ..odd });
+    s.put_frame(client, PLACE, &Frame { registers: Registers { rip: MEMORY, ..odd.registers }, ..odd });
     s.p.w.ok(c, Call::UpcallReturn, &[PLACE]);
     s.p.w.end();
 }
