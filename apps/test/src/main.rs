@@ -4,8 +4,8 @@
 //! - [`part`]: this program again, as another process
 //! - [`raw`]: faults on purpose, raw calls
 //! - [`disk`]: a block driver's counters, for tests that attach one
-//! - one file a subject: [`die`], [`handles`], [`names`], [`messages`], [`leases`], [`mapped`], [`frames`], [`memory`], [`fork`], [`pager`],
-//!   [`event`], [`futex`], [`process`], [`time`], [`registers`], [`upcall`], [`debug`], [`revoke`], [`security`], [`quota`],
+//! - one file a subject: [`die`], [`handles`], [`names`], [`messages`], [`leases`], [`mapped`], [`frames`], [`memory`], [`fork`],
+//!   [`pager`], [`objects`], [`event`], [`futex`], [`process`], [`time`], [`registers`], [`upcall`], [`debug`], [`revoke`], [`security`], [`quota`],
 //!   [`chaos`]
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
@@ -27,6 +27,7 @@ mod mapped;
 mod memory;
 mod messages;
 mod names;
+mod objects;
 mod pager;
 mod part;
 mod process;
@@ -52,6 +53,7 @@ fn all() -> Vec<&'static Test> {
         time::TESTS,
         handles::TESTS,
         names::TESTS,
+        objects::TESTS,
         messages::TESTS,
         memory::TESTS,
         fork::TESTS,

@@ -1,0 +1,294 @@
+//! The rules that hold for every kind of object, kind by kind.
+
+use crate::part::deadline;
+use crate::raw;
+use crate::tap::{check, fail, refused, same, works, Check, Test};
+use abi::call::Call;
+use abi::memory::MemoryFlags;
+use abi::{Error, Handle, Kind, Result, Rights};
+use alloc::vec::Vec;
+use scheme::rt::{calls, event, quota};
+
+/// A kind of object that a program makes for itself.
+struct Sort {
+    kind: Kind,
+    /// Makes one, charged to an account.
+    make: fn(Handle) -> Result<Handle>,
+    /// A call on it, the right that this takes, and what it answers for a new one.
+    call: Call,
+    args: [u64; 5],
+    right: Rights,
+    answer: Result<()>,
+    /// Pages of an account that holds a few, but not many.
+    pages: u64,
+}
+
+/// How many are made to see what they cost.
+const FEW: u64 = 4;
+
+impl Sort {
+    fn one(&self, account: Handle) -> Check<Handle> {
+        works("making one", (self.make)(account))
+    }
+
+    fn use_it(&self, handle: Handle) -> Result<()> {
+        let [a, b, c, d, e] = self.args;
+        raw::any_call(self.call, [handle.word(), a, b, c, d, e]).map(|_| ())
+    }
+
+    /// How many objects of the kind an account pays for.
+    fn count(&self, account: Handle) -> Check<u64> {
+        let usage = works("looking at the account", quota::usage(account))?;
+        Ok(usage.objects.iter().filter(|(name, _)| *name == self.kind.name()).map(|(_, n)| n).sum())
+    }
+}
+
+/// "closing a capability": the handle names nothing from then on.
+fn closed(sort: &Sort) -> Check {
+    let handle = sort.one(Handle::SELF_QUOTA)?;
+    works("looking at it", calls::inspect(handle))?;
+    works("closing it", raw::close(handle))?;
+    refused("looking at it", calls::inspect(handle), Error::BadHandle)?;
+    refused("closing it again", raw::close(handle), Error::BadHandle)
+}
+
+/// "every object is charged to a Quota", and comes whole back.
+fn charged(sort: &Sort) -> Check {
+    let account = works("an account", calls::quota_split(Handle::SELF_QUOTA, FEW * sort.pages, 0))?;
+    let used = || works("looking at the account", calls::quota_info(account)).map(|(_, used, _)| used);
+    let before = (used()?, sort.count(account)?);
+    let mut made = Vec::new();
+    for _ in 0..FEW {
+        made.push(sort.one(account)?);
+    }
+    check(used()? > before.0, "objects cost nothing")?;
+    same("objects", sort.count(account)?, before.1 + FEW)?;
+    made.into_iter().for_each(calls::close);
+    settled(|| Ok((used()?, sort.count(account)?) == before))?;
+    calls::close(account);
+    Ok(())
+}
+
+/// "out of quota is an error the caller sees", and what was made before stays good.
+fn full(sort: &Sort) -> Check {
+    let account = works("an account", calls::quota_split(Handle::SELF_QUOTA, sort.pages, 0))?;
+    let mut made = Vec::new();
+    let refusal = loop {
+        match (sort.make)(account) {
+            Ok(handle) if made.len() < 4000 => made.push(handle),
+            Ok(_) => return fail("a small account holds four thousand"),
+            Err(error) => break error,
+        }
+    };
+    same("what ends it", refusal, Error::OutOfQuota)?;
+    check(!made.is_empty(), "not even one fitted")?;
+    for handle in &made {
+        works("looking at one", calls::inspect(*handle))?;
+    }
+    made.into_iter().for_each(calls::close);
+    settled(|| match (sort.make)(account) {
+        Ok(handle) => {
+            calls::close(handle);
+            Ok(true)
+        }
+        Err(_) => Ok(false),
+    })?;
+    calls::close(account);
+    Ok(())
+}
+
+/// "by right": a capability without the right does not do what takes it.
+fn right(sort: &Sort) -> Check {
+    let handle = sort.one(Handle::SELF_QUOTA)?;
+    let less = works("a right less", calls::derive(handle, Rights::all().difference(sort.right)))?;
+    same("without it", sort.use_it(less), Err(Error::NoRight))?;
+    let enough = works("this right alone", calls::derive(handle, sort.right))?;
+    same("with it", sort.use_it(enough), sort.answer)?;
+    [less, enough, handle].into_iter().for_each(calls::close);
+    Ok(())
+}
+
+/// "derive": the child names the same object, with no right that its parent lacks.
+fn child(sort: &Sort) -> Check {
+    let handle = sort.one(Handle::SELF_QUOTA)?;
+    let few = Rights::DERIVE | Rights::INSPECT;
+    let middle = works("a child", calls::derive(handle, few))?;
+    let last = works("a child of the child", calls::derive(middle, Rights::all()))?;
+    let (kind, _, _, object) = works("looking at the parent", calls::inspect(handle))?;
+    same("its kind", kind, sort.kind)?;
+    let (kind, rights, _, same_object) = works("looking at the last", calls::inspect(last))?;
+    same("the object", (kind, same_object), (sort.kind, object))?;
+    check(few.contains(rights), "it has more rights than its parent")?;
+    [last, middle, handle].into_iter().for_each(calls::close);
+    Ok(())
+}
+
+/// "revocation removes every descendant".
+fn revoked(sort: &Sort) -> Check {
+    let handle = sort.one(Handle::SELF_QUOTA)?;
+    let first = works("a child", calls::derive(handle, Rights::all()))?;
+    let second = works("another", calls::derive(handle, Rights::all()))?;
+    let deep = works("a grandchild", calls::derive(first, Rights::all()))?;
+    works("revoking", calls::revoke(handle))?;
+    for gone in [first, second, deep] {
+        refused("a descendant", calls::inspect(gone), Error::BadHandle)?;
+    }
+    same("the capability itself", sort.use_it(handle), sort.answer)?;
+    calls::close(handle);
+    Ok(())
+}
+
+/// "transfer by right": what does not carry TRANSFER is not granted.
+fn granted(sort: &Sort) -> Check {
+    let handle = sort.one(Handle::SELF_QUOTA)?;
+    let stays = works("without TRANSFER", calls::derive(handle, Rights::all().difference(Rights::TRANSFER)))?;
+    let (process, space) = works("a process", calls::process_create(Handle::SELF_QUOTA, "holder", 1, Handle::NONE))?;
+    let grant = |what: Handle| {
+        let all = u64::from(Rights::all().bits());
+        raw::any_call(Call::ProcessGrant, [process.word(), what.word(), all, 0, 0, 0]).map(|_| ())
+    };
+    refused("granting it", grant(stays), Error::NoRight)?;
+    works("granting one that may go", grant(handle))?;
+    works("ending the holder", calls::process_kill(process, 0))?;
+    [process, space, stays, handle].into_iter().for_each(calls::close);
+    Ok(())
+}
+
+/// Waits until what goes in steps is done.
+fn settled(done: impl Fn() -> Check<bool>) -> Check {
+    let until = deadline();
+    while !done()? {
+        check(scheme::time::now_ns() < until, "the account is not whole again")?;
+        works("yielding", calls::thread_yield())?;
+    }
+    Ok(())
+}
+
+const NOTIFICATION: Sort = Sort {
+    kind: Kind::Notification,
+    make: calls::notification_create,
+    call: Call::Notify,
+    args: [1, 0, 0, 0, 0],
+    right: Rights::SEND,
+    answer: Ok(()),
+    pages: 24,
+};
+const ENDPOINT: Sort = Sort {
+    kind: Kind::Endpoint,
+    make: calls::endpoint_create,
+    call: Call::SessionNext,
+    args: [0; 5],
+    right: Rights::MANAGE,
+    answer: Err(Error::NotFound),
+    pages: 24,
+};
+const NAMESPACE: Sort = Sort {
+    kind: Kind::Namespace,
+    make: calls::namespace_create,
+    call: Call::NamespaceEntry,
+    args: [0; 5],
+    right: Rights::INSPECT,
+    answer: Err(Error::NotFound),
+    pages: 24,
+};
+const MEMORY: Sort = Sort {
+    kind: Kind::Memory,
+    make: |account| calls::memory_create(account, 1, MemoryFlags::empty()),
+    call: Call::MemoryInfo,
+    args: [0; 5],
+    right: Rights::INSPECT,
+    answer: Ok(()),
+    pages: 24,
+};
+const QUEUE: Sort = Sort {
+    kind: Kind::EventQueue,
+    make: |account| event::queue_create(account, 4),
+    call: Call::QueueRemove,
+    args: [9, 0, 0, 0, 0],
+    right: Rights::MANAGE,
+    answer: Err(Error::NotFound),
+    pages: 24,
+};
+const QUOTA: Sort = Sort {
+    kind: Kind::Quota,
+    make: |account| calls::quota_split(account, 1, 0),
+    call: Call::QuotaInfo,
+    args: [0; 5],
+    right: Rights::INSPECT,
+    answer: Ok(()),
+    pages: 24,
+};
+const PROCESS: Sort = Sort {
+    kind: Kind::Process,
+    make: |account| {
+        let (process, space) = calls::process_create(account, "empty", 1, Handle::NONE)?;
+        calls::close(space);
+        Ok(process)
+    },
+    call: Call::ProcessStatus,
+    args: [0; 5],
+    right: Rights::INSPECT,
+    answer: Ok(()),
+    pages: 96,
+};
+const SESSION: Sort = Sort {
+    kind: Kind::Session,
+    make: |account| {
+        let endpoint = calls::endpoint_create(account)?;
+        let session = calls::session_create(endpoint, 1, 0)?;
+        calls::close(endpoint);
+        Ok(session)
+    },
+    call: Call::Inspect,
+    args: [0; 5],
+    right: Rights::INSPECT,
+    answer: Ok(()),
+    pages: 24,
+};
+const REPLY: Sort = Sort {
+    kind: Kind::Reply,
+    make: calls::reply_create,
+    call: Call::LeaseRead,
+    args: [0; 5],
+    right: Rights::SEND,
+    answer: Err(Error::WrongState),
+    pages: 24,
+};
+
+/// The tests of one kind.
+macro_rules! tests {
+    ($($noun:literal $sort:ident: $($name:literal $rule:ident),+;)+) => {
+        /// The tests.
+        pub const TESTS: &[Test] = &[
+            $($(Test { name: concat!("a-", $noun, "-", $name), run: || $rule(&$sort) },)+)+
+        ];
+    };
+}
+
+tests! {
+    "notification" NOTIFICATION: "that-is-closed-names-nothing" closed, "is-charged-and-comes-whole-back" charged,
+        "past-the-account-is-refused" full, "without-the-right-is-refused" right, "derived-has-no-more-rights" child,
+        "revoked-is-gone-with-all-descendants" revoked, "is-granted-by-right" granted;
+    "endpoint" ENDPOINT: "that-is-closed-names-nothing" closed, "is-charged-and-comes-whole-back" charged,
+        "past-the-account-is-refused" full, "without-the-right-is-refused" right, "derived-has-no-more-rights" child,
+        "revoked-is-gone-with-all-descendants" revoked, "is-granted-by-right" granted;
+    "namespace" NAMESPACE: "that-is-closed-names-nothing" closed, "is-charged-and-comes-whole-back" charged,
+        "past-the-account-is-refused" full, "without-the-right-is-refused" right, "derived-has-no-more-rights" child,
+        "revoked-is-gone-with-all-descendants" revoked, "is-granted-by-right" granted;
+    "memory" MEMORY: "that-is-closed-names-nothing" closed, "is-charged-and-comes-whole-back" charged,
+        "past-the-account-is-refused" full, "without-the-right-is-refused" right, "derived-has-no-more-rights" child,
+        "revoked-is-gone-with-all-descendants" revoked, "is-granted-by-right" granted;
+    "queue" QUEUE: "that-is-closed-names-nothing" closed, "is-charged-and-comes-whole-back" charged,
+        "past-the-account-is-refused" full, "without-the-right-is-refused" right, "derived-has-no-more-rights" child,
+        "revoked-is-gone-with-all-descendants" revoked, "is-granted-by-right" granted;
+    "quota" QUOTA: "that-is-closed-names-nothing" closed, "is-charged-and-comes-whole-back" charged,
+        "past-the-account-is-refused" full, "without-the-right-is-refused" right, "derived-has-no-more-rights" child,
+        "revoked-is-gone-with-all-descendants" revoked, "is-granted-by-right" granted;
+    "process" PROCESS: "that-is-closed-names-nothing" closed, "is-charged-and-comes-whole-back" charged,
+        "past-the-account-is-refused" full, "without-the-right-is-refused" right, "derived-has-no-more-rights" child,
+        "revoked-is-gone-with-all-descendants" revoked, "is-granted-by-right" granted;
+    "session" SESSION: "that-is-closed-names-nothing" closed, "derived-has-no-more-rights" child,
+        "revoked-is-gone-with-all-descendants" revoked, "is-granted-by-right" granted;
+    "reply" REPLY: "that-is-closed-names-nothing" closed, "is-charged-and-comes-whole-back" charged,
+        "past-the-account-is-refused" full;
+}
