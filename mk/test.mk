@@ -2,7 +2,8 @@
 
 .PHONY: test test-host test-long fuzz
 
-# FILTER='fat' runs the emulator tests whose name holds it; MULT multiplies the long ones.
+# FILTER='fat' runs the emulator tests whose name holds it; MULT multiplies the long ones
+# (the model of the core: ten million operations).
 FILTER ?=
 MULT ?= 1
 
@@ -13,7 +14,7 @@ test-host: build/toolchain.mk ## the tests that need no emulator
 	@CARGO=$(CARGO) mk/test.sh host
 
 test-long: image ## longer campaigns (MULT=n), and ci/fresh: both commands in a bare Debian 12
-	@CARGO=$(CARGO) MULT=$(MULT) mk/test.sh host long $(FILTER)
+	@CARGO=$(CARGO) MULT=$(MULT) MODEL_MULT=$$((50 * $(MULT))) mk/test.sh host long $(FILTER)
 	@ci/fresh
 
 fuzz: build/toolchain.mk ## what there is of fuzzing: the property tests, with T seconds and seed S

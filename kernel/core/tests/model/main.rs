@@ -41,7 +41,7 @@ fn run<const FAULT: u8>(seed: u64, operations: u64) -> Run<FAULT> {
 
 #[test]
 fn the_core_does_what_the_model_says() {
-    let multiply: u64 = std::env::var("MULT").ok().and_then(|m| m.parse().ok()).unwrap_or(1);
+    let multiply: u64 = std::env::var("MODEL_MULT").ok().and_then(|m| m.parse().ok()).unwrap_or(1);
     let (mut total, mut delivered, mut answered, mut told_of) = (0, 0, 0, 0);
     let mut done: std::collections::BTreeMap<&str, [u64; 2]> = Default::default();
     for seed in 1..=SEEDS * multiply {
