@@ -431,6 +431,10 @@ impl Model {
             if let Some(p) = self.dying.pop() {
                 self.stop(p);
                 for o in 0..self.objects.len() {
+                    if let What::Reply(r) = &mut self.objects[o].what {
+                        // What it had mapped goes with its space, whoever answers the call.
+                        r.lease.iter_mut().for_each(|lease| lease.maps.retain(|map| map.0 != p));
+                    }
                     if matches!(&self.objects[o].what, What::Reply(r) if r.owner == Some(p)) {
                         self.reply(o).owner = None;
                         self.abandon(o, Error::Restarted);
