@@ -255,40 +255,31 @@ const REPLY: Sort = Sort {
     pages: 24,
 };
 
-/// The tests of one kind.
+/// The tests of some kinds: each rule has a name that begins with the kind's.
 macro_rules! tests {
-    ($($noun:literal $sort:ident: $($name:literal $rule:ident),+;)+) => {
+    ($($noun:literal $sort:ident: $($rule:ident)+;)+) => {
         /// The tests.
         pub const TESTS: &[Test] = &[
-            $($(Test { name: concat!("a-", $noun, "-", $name), run: || $rule(&$sort) },)+)+
+            $($(Test { name: concat!("a-", $noun, tests!(@ $rule)), run: || $rule(&$sort) },)+)+
         ];
     };
+    (@ closed) => { "-that-is-closed-names-nothing" };
+    (@ charged) => { "-is-charged-and-comes-whole-back" };
+    (@ full) => { "-past-the-account-is-refused" };
+    (@ right) => { "-without-the-right-is-refused" };
+    (@ child) => { "-derived-has-no-more-rights" };
+    (@ revoked) => { "-revoked-is-gone-with-all-descendants" };
+    (@ granted) => { "-is-granted-by-right" };
 }
 
 tests! {
-    "notification" NOTIFICATION: "that-is-closed-names-nothing" closed, "is-charged-and-comes-whole-back" charged,
-        "past-the-account-is-refused" full, "without-the-right-is-refused" right, "derived-has-no-more-rights" child,
-        "revoked-is-gone-with-all-descendants" revoked, "is-granted-by-right" granted;
-    "endpoint" ENDPOINT: "that-is-closed-names-nothing" closed, "is-charged-and-comes-whole-back" charged,
-        "past-the-account-is-refused" full, "without-the-right-is-refused" right, "derived-has-no-more-rights" child,
-        "revoked-is-gone-with-all-descendants" revoked, "is-granted-by-right" granted;
-    "namespace" NAMESPACE: "that-is-closed-names-nothing" closed, "is-charged-and-comes-whole-back" charged,
-        "past-the-account-is-refused" full, "without-the-right-is-refused" right, "derived-has-no-more-rights" child,
-        "revoked-is-gone-with-all-descendants" revoked, "is-granted-by-right" granted;
-    "memory" MEMORY: "that-is-closed-names-nothing" closed, "is-charged-and-comes-whole-back" charged,
-        "past-the-account-is-refused" full, "without-the-right-is-refused" right, "derived-has-no-more-rights" child,
-        "revoked-is-gone-with-all-descendants" revoked, "is-granted-by-right" granted;
-    "queue" QUEUE: "that-is-closed-names-nothing" closed, "is-charged-and-comes-whole-back" charged,
-        "past-the-account-is-refused" full, "without-the-right-is-refused" right, "derived-has-no-more-rights" child,
-        "revoked-is-gone-with-all-descendants" revoked, "is-granted-by-right" granted;
-    "quota" QUOTA: "that-is-closed-names-nothing" closed, "is-charged-and-comes-whole-back" charged,
-        "past-the-account-is-refused" full, "without-the-right-is-refused" right, "derived-has-no-more-rights" child,
-        "revoked-is-gone-with-all-descendants" revoked, "is-granted-by-right" granted;
-    "process" PROCESS: "that-is-closed-names-nothing" closed, "is-charged-and-comes-whole-back" charged,
-        "past-the-account-is-refused" full, "without-the-right-is-refused" right, "derived-has-no-more-rights" child,
-        "revoked-is-gone-with-all-descendants" revoked, "is-granted-by-right" granted;
-    "session" SESSION: "that-is-closed-names-nothing" closed, "derived-has-no-more-rights" child,
-        "revoked-is-gone-with-all-descendants" revoked, "is-granted-by-right" granted;
-    "reply" REPLY: "that-is-closed-names-nothing" closed, "is-charged-and-comes-whole-back" charged,
-        "past-the-account-is-refused" full;
+    "notification" NOTIFICATION: closed charged full right child revoked granted;
+    "endpoint" ENDPOINT: closed charged full right child revoked granted;
+    "namespace" NAMESPACE: closed charged full right child revoked granted;
+    "memory" MEMORY: closed charged full right child revoked granted;
+    "queue" QUEUE: closed charged full right child revoked granted;
+    "quota" QUOTA: closed charged full right child revoked granted;
+    "process" PROCESS: closed charged full right child revoked granted;
+    "session" SESSION: closed child revoked granted;
+    "reply" REPLY: closed charged full;
 }

@@ -55,9 +55,13 @@ impl<M: Machine> Kernel<M> {
         }
         let space = self.threads[thread].process.get().and_then(|p| self.processes[p].space.get());
         let Some(space) = space else { return false };
-        match self.resolve_fault(space, fault.address, Access::from_code(fault.code)) {
-            Ok(()) => true,
-            Err(error) => error == Error::LeaseFault && self.page_wait(thread, Some(fault)),
+        loop {
+            match self.resolve_fault(space, fault.address, Access::from_code(fault.code)) {
+                Ok(()) => return true,
+                Err(Error::LeaseFault) => return self.page_wait(thread, Some(fault)),
+                Err(Error::OutOfQuota) if self.make_room() => {}
+                Err(_) => return false,
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use crate::fields;
 use crate::id::{Id, Link};
 use crate::kernel::{InKernel, Kernel};
 use crate::machine::Machine;
-use crate::object::{Cap, Endpoint, EventQueue, Memory, Namespace, Notification, Process, Space};
+use crate::object::{Cap, Endpoint, EventQueue, Memory, Namespace, Notification, Process, Quota, Space};
 
 /// Revocations that can run at once; another one waits its turn.
 pub const REVOCATIONS: usize = 16;
@@ -33,6 +33,8 @@ pub enum Reap {
     Notification(Id<Notification>),
     /// An event queue without references.
     EventQueue(Id<EventQueue>),
+    /// Not an end: an account that ran short, whose watcher is to be told where nothing else is under way.
+    Pressure(Id<Quota>),
 }
 
 fields! {
@@ -52,6 +54,8 @@ fields! {
         pub notifications: Field<u32>,
         /// Event queues.
         pub event_queues: Field<u32>,
+        /// Accounts that ran short.
+        pub pressed: Field<u32>,
         /// Capability entries whose descendants are being removed; 0: the place is free.
         pub revocations: [Field<u32>; REVOCATIONS],
         /// How many of these are in use.
@@ -71,6 +75,7 @@ impl<M: Machine> Kernel<M> {
             Reap::Endpoint(id) => (&self.reaper.endpoints, &self.endpoints[id].next_reap, id.raw()),
             Reap::Notification(id) => (&self.reaper.notifications, &self.notifications[id].next_reap, id.raw()),
             Reap::EventQueue(id) => (&self.reaper.event_queues, &self.event_queues[id].next_reap, id.raw()),
+            Reap::Pressure(id) => (&self.reaper.pressed, &self.quotas[id].next_reap, id.raw()),
             Reap::Namespace(id) => (&self.reaper.namespaces, &self.namespaces[id].next_reap, id.raw()),
         };
         next.set(head.replace(raw));
@@ -108,6 +113,8 @@ impl<M: Machine> Kernel<M> {
             if self.revoke_step(cap) {
                 self.revoke_done(cap);
             }
+        } else if let Some(id) = self.reap_take::<Quota>(&self.reaper.pressed, |q| &q.next_reap) {
+            self.pressure_tell(id);
         } else if let Some(id) = self.reap_take::<Process>(&self.reaper.processes, |p| &p.next_reap) {
             if !Process::reap_step(self, id) {
                 self.reap_later(Reap::Process(id));

@@ -93,18 +93,7 @@ refusals! {
         Revoked "the capability it waited through was revoked",
         Interrupted "an upcall came",
     }
-    LeaseRead {
-        WrongState "no call is bound to the reply object",
-        BadArgument "there is no lease with this index",
-        Cancelled "the lease was withdrawn",
-        LeaseRange "the range is not inside the lease",
-        LeaseAccess "it was not lent for this",
-        LeaseFault "the lender's page is not in memory",
-        BadAddress "the own range is not the caller's to access so",
-        OutOfQuota "a page could not be charged while it was brought in",
-        OutOfMemory "there is no frame for a page to be brought in",
-    }
-    LeaseWrite {
+    LeaseRead | LeaseWrite {
         WrongState "no call is bound to the reply object",
         BadArgument "there is no lease with this index",
         Cancelled "the lease was withdrawn",

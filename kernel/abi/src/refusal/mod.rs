@@ -9,10 +9,10 @@ use crate::error::Error;
 
 /// One family's table: `of`, which knows the family's calls and no others.
 macro_rules! refusals {
-    ($($call:ident { $($error:ident $cause:literal,)* })+) => {
+    ($($call:ident $(| $twin:ident)? { $($error:ident $cause:literal,)* })+) => {
         pub(super) fn of(call: crate::call::Call) -> Option<super::Refusals> {
             match call {
-                $(crate::call::Call::$call => Some(&[$((crate::error::Error::$error, $cause)),*]),)+
+                $(crate::call::Call::$call $(| crate::call::Call::$twin)? => Some(&[$((crate::error::Error::$error, $cause)),*]),)+
                 _ => None,
             }
         }

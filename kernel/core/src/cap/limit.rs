@@ -77,6 +77,7 @@ impl<M: Machine> Kernel<M> {
                     None => self.uncharge(parent, limit.saturating_sub(value)),
                 }
                 quota.limit_pages.set(value);
+                self.pressure_check(id);
             }
         }
         Ok(())

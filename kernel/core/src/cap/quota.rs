@@ -87,7 +87,7 @@ impl<M: Machine> Kernel<M> {
             return Err(Error::OutOfQuota);
         }
         account.used_pages.set(used);
-        self.pressure_check(account);
+        self.pressure_check(living);
         let mut at = quota;
         while at != living {
             let orphan = &self.quotas[at];
@@ -106,7 +106,7 @@ impl<M: Machine> Kernel<M> {
             let less = |n: u64| n.checked_sub(pages).expect("invariant: no more is taken back than was charged");
             account.used_pages.update(less);
             if !account.orphaned.get() {
-                self.pressure_check(account);
+                self.pressure_check(id);
                 return;
             }
             account.limit_pages.update(less);
@@ -133,12 +133,12 @@ impl<M: Machine> Kernel<M> {
             if let Some(parent) = quota.parent.get() {
                 self.uncharge(parent, free);
             }
+            self.pressure_set(id, None, 0, 0);
         }
     }
 
     /// Frees one account that nothing refers to; answers its parent if that has to end as well.
     fn quota_end(&self, id: Id<Quota>) -> Link<Quota> {
-        self.pressure_set(id, None, 0, 0);
         let quota = &self.quotas[id];
         if !quota.orphaned.get() {
             // It was made and never given to anyone.

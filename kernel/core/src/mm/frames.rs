@@ -276,13 +276,7 @@ fn gather(regions: &[Region], ram: &mut [FrameRange]) -> usize {
 impl<M: Machine> Kernel<M> {
     /// A zeroed frame with one holder, charged to an account. Errors: `OutOfQuota`, `OutOfMemory`.
     pub fn frame_allocate(&self, quota: Id<Quota>) -> Result<FrameNumber> {
-        if let Err(error) = self.charge(quota, 1) {
-            // What can be had again from its pager makes room.
-            if self.paged.first.get() == 0 || !self.discard_clean(quota) {
-                return Err(error);
-            }
-            self.charge(quota, 1)?;
-        }
+        self.charge(quota, 1).inspect_err(|_| self.wanted.short.set(Some(quota)))?;
         let Some(frame) = self.frames.take() else {
             self.uncharge(quota, 1);
             return Err(Error::OutOfMemory);

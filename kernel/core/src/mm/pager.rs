@@ -25,6 +25,12 @@ pub struct Wanted {
     pub page: Field<u64>,
     /// Whether it is to be written.
     pub write: Field<bool>,
+    /// The account that had no page left for a frame; none: no frame was wanting.
+    pub short: Field<Link<Quota>>,
+    /// The object and the page that were brought last: what was just asked for is not taken back to make room for what it needs.
+    pub brought: Field<Link<Memory>>,
+    /// The page of it.
+    pub brought_page: Field<u64>,
 }
 
 impl<M: Machine> Kernel<M> {
@@ -78,6 +84,8 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn pager_bring(&self, id: Id<Memory>, page: u64, access: Access) -> Result<FrameNumber> {
         let memory = &self.memories[id];
         let write = access == Access::Write;
+        self.wanted.brought.set(Some(id));
+        self.wanted.brought_page.set(page);
         if let Some(frame) = self.memory_frame(id, page) {
             if !write || self.page_is_dirty(id, page) {
                 return Ok(frame);
@@ -184,6 +192,14 @@ impl<M: Machine> Kernel<M> {
         true
     }
 
+    /// After a frame could not be charged, and what it was for has been given up: makes room in the account by discarding clean
+    /// pages, which their pagers have still. Answers whether to try again. Never in the midst of anything: a page that is
+    /// being copied or mapped has no other holder that says so.
+    #[cold]
+    pub(crate) fn make_room(&self) -> bool {
+        self.wanted.short.replace(None).is_some_and(|quota| self.discard_clean(quota))
+    }
+
     /// Discards clean pages of objects that an account pays for, a bounded number looked at; answers whether any went. A
     /// clock hand goes round in each object, and the objects take turns.
     pub(crate) fn discard_clean(&self, quota: Id<Quota>) -> bool {
@@ -204,7 +220,8 @@ impl<M: Machine> Kernel<M> {
                 let page = u64::from(memory.hand.get());
                 let next = page.saturating_add(1);
                 memory.hand.set(if next >= memory.length_pages.get() { 0 } else { next as u32 });
-                if self.page_discard(id, page) {
+                let asked_for = self.wanted.brought.get() == Some(id) && self.wanted.brought_page.get() == page;
+                if !asked_for && self.page_discard(id, page) {
                     gone = gone.saturating_add(1);
                 }
             }

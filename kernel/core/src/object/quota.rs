@@ -54,6 +54,10 @@ pub struct Quota {
     pub pressure_free: Field<u64>,
     /// Whether that was told already.
     pub pressure_told: Field<bool>,
+    /// Whether it waits for the reaper to tell that (a reference).
+    pub pressed: Field<bool>,
+    /// The next one that does.
+    pub next_reap: Field<u32>,
     /// Objects of each kind that are charged to it.
     pub objects: [Field<u32>; ArenaKind::COUNT],
     /// Arena pages of each kind that are charged to it and have room: page number + 1.

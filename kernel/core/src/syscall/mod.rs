@@ -199,10 +199,10 @@ impl<M: Machine> Kernel<M> {
         if matches!(answer, Ok(Answer::Written)) {
             return;
         }
-        if matches!(answer, Err(Error::LeaseFault) | Ok(Answer::Partial(Error::LeaseFault, _)))
-            && self.page_awaited(id, answer)
-        {
-            return;
+        if let Err(error) | Ok(Answer::Partial(error, _)) = answer {
+            if matches!(error, Error::LeaseFault | Error::OutOfQuota) && self.answer_later(id, error, answer) {
+                return;
+            }
         }
         let r = &self.threads[id].registers;
         #[cfg(any(test, feature = "host"))]
@@ -228,22 +228,29 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// A handler met a page of the caller's that has to be asked for: the caller waits and makes its call again, unless some
-    /// of it is done; answers whether that is all there is to answer.
+    /// A handler met a page of the caller's that has to be asked for, or an account that clean pages make room in: the caller
+    /// makes its call again (after a wait), unless some of it is done, which is answered. Whether that is all there is to do.
     #[cold]
-    fn page_awaited(&self, id: Id<Thread>, answer: Result<Answer>) -> bool {
-        if let Ok(Answer::Partial(_, [done, ..])) = answer {
-            if done > 0 {
-                if self.wanted.memory.replace(None).is_none() {
-                    return false;
-                }
-                let r = &self.threads[id].registers;
-                r.rax.set(0);
-                r.rdi.set(done);
-                return true;
-            }
+    fn answer_later(&self, id: Id<Thread>, error: Error, answer: Result<Answer>) -> bool {
+        let done = match answer {
+            Ok(Answer::Partial(_, [done, ..])) => done,
+            _ => 0,
+        };
+        let r = &self.threads[id].registers;
+        if error == Error::LeaseFault && done == 0 {
+            return self.page_wait(id, None);
         }
-        self.page_wait(id, None)
+        let again = match error {
+            Error::LeaseFault => self.wanted.memory.replace(None).is_some(),
+            _ => self.make_room(),
+        };
+        if again && done > 0 {
+            r.rax.set(0);
+            r.rdi.set(done);
+        } else if again {
+            r.rip.update(|rip| rip.wrapping_sub(SYSCALL_LENGTH));
+        }
+        again
     }
 
     /// Has a thread that waits, and is in no queue any more, make its call again when it runs.

@@ -2,10 +2,10 @@
 
 use abi::call::Call;
 use abi::message::Extras;
-use abi::Error;
+use abi::{Error, Kind, Rights};
 use kernel_core::id::Id;
 use kernel_core::object::{Process, Thread, ThreadState};
-use kernel_core::world::{Outcome, World};
+use kernel_core::world::{Outcome, World, LENT};
 
 /// The badge of the first session.
 pub const BADGE: u64 = 7;
@@ -63,6 +63,17 @@ impl Pair {
         let given = self.w.give(self.keeper, made, holder);
         self.w.ok(self.k, Call::Close, &[made]);
         given
+    }
+
+    /// Binds a name of four letters in the client's namespace to a new session with this badge; the keeper's handles to the
+    /// namespace and the session.
+    pub fn bind_root(&mut self, name: &[u8; 4], badge: u64) -> (u64, u64) {
+        let session = self.w.ok(self.k, Call::SessionCreate, &[self.k_endpoint, badge, 0])[0];
+        let process = self.w.kernel.cap_insert(self.keeper, Kind::Process, self.client.raw(), Rights::all(), None);
+        let namespace = self.w.ok(self.k, Call::ProcessNamespace, &[process.expect("there is room").word()])[0];
+        self.w.kernel.user_write(self.keeper, LENT, name).expect("mapped");
+        self.w.ok(self.k, Call::NamespaceBind, &[namespace, LENT, 4, session]);
+        (namespace, session)
     }
 
     /// Another client thread in a process of its own, with a session of its own.

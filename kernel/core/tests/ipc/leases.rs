@@ -52,6 +52,16 @@ impl Chain {
         Chain { w, keeper, k, links }
     }
 
+    /// Three links, the first of which has lent the second a hundred bytes to read.
+    fn lent_for_reading() -> Chain {
+        let mut chain = Chain::new(3);
+        chain.receive(1);
+        let client = chain.thread(0);
+        chain.w.lend(client, 0, LENT, 100, LeaseAccess::READ, 0);
+        chain.call(0, false);
+        chain
+    }
+
     fn thread(&self, n: usize) -> Id<Thread> {
         self.links[n].thread
     }
@@ -131,11 +141,8 @@ fn a_lease_passed_on_names_the_same_bytes_narrowed_at_each_step() {
 
 #[test]
 fn passing_on_gives_no_more_than_was_lent() {
-    let mut chain = Chain::new(3);
-    chain.receive(1);
-    let (client, server, reply) = (chain.thread(0), chain.thread(1), chain.reply(1));
-    chain.w.lend(client, 0, LENT, 100, LeaseAccess::READ, 0);
-    chain.call(0, false);
+    let mut chain = Chain::lent_for_reading();
+    let (server, reply) = (chain.thread(1), chain.reply(1));
     let pass = LeaseAccess::READ | LeaseAccess::PASS_ON;
     let cases = [
         (0, 101, pass, reply, Error::LeaseRange),
@@ -210,11 +217,8 @@ fn what_is_withdrawn_at_the_top_is_withdrawn_all_the_way_down() {
 
 #[test]
 fn open_passes_on_no_more_than_a_call_does() {
-    let mut chain = Chain::new(3);
-    chain.receive(1);
-    let (client, server, reply) = (chain.thread(0), chain.thread(1), chain.reply(1));
-    chain.w.lend(client, 0, LENT, 100, LeaseAccess::READ, 0);
-    chain.call(0, false);
+    let mut chain = Chain::lent_for_reading();
+    let (server, reply) = (chain.thread(1), chain.reply(1));
     let pass = LeaseAccess::READ | LeaseAccess::PASS_ON;
     chain.w.lend(server, 0, 0, 101, pass, reply);
     assert_eq!(chain.open(1), Outcome::Failed(Error::LeaseRange));

@@ -11,6 +11,7 @@ mod messages;
 mod notifications;
 mod open;
 mod pager;
+mod pressure;
 mod revocation;
 mod scheduler;
 mod sessions;

@@ -254,11 +254,7 @@ fn a_server_can_owe_several_answers_and_give_them_in_any_order() {
 #[test]
 fn open_calls_the_root_session_of_a_name_and_nothing_else() {
     let mut p = Pair::new();
-    let k_session = p.w.ok(p.k, Call::SessionCreate, &[p.k_endpoint, 99, 0])[0];
-    let process = p.w.kernel.cap_insert(p.keeper, Kind::Process, p.client.raw(), Rights::all(), None).expect("room");
-    let namespace = p.w.ok(p.k, Call::ProcessNamespace, &[process.word()])[0];
-    p.w.kernel.user_write(p.keeper, LENT, b"file").expect("mapped");
-    p.w.ok(p.k, Call::NamespaceBind, &[namespace, LENT, 4, k_session]);
+    let (namespace, k_session) = p.bind_root(b"file", 99);
     p.server_waits();
     p.w.kernel.user_write(p.client, LENT, b"fileblob").expect("mapped");
     p.w.waits(p.c, Call::Open, &[LENT, 8, 0, 4]);

@@ -14,11 +14,7 @@ const DATA: u64 = LENT + 4096;
 /// A client whose namespace binds `file` to the server.
 fn scene() -> Pair {
     let mut p = Pair::new();
-    let session = p.w.ok(p.k, Call::SessionCreate, &[p.k_endpoint, 99, 0])[0];
-    let process = p.w.kernel.cap_insert(p.keeper, Kind::Process, p.client.raw(), Rights::all(), None).expect("room");
-    let namespace = p.w.ok(p.k, Call::ProcessNamespace, &[process.word()])[0];
-    p.w.kernel.user_write(p.keeper, LENT, b"file").expect("mapped");
-    p.w.ok(p.k, Call::NamespaceBind, &[namespace, LENT, 4, session]);
+    p.bind_root(b"file", 99);
     p.w.kernel.user_write(p.client, NAME, b"file").expect("mapped");
     p
 }

@@ -1,5 +1,4 @@
-//! Memory whose pages a server supplies: who asks, who is told, who goes on;
-//! and the pressure that takes pages back.
+//! Memory whose pages a server supplies: who asks, who is told, who goes on.
 
 use crate::kit::Pair;
 use abi::call::Call;
@@ -7,30 +6,30 @@ use abi::message::{Extras, LeaseAccess, Received};
 use abi::{Error, Handle};
 use kernel_core::fault::Fault;
 use kernel_core::id::Id;
-use kernel_core::object::{Process, ProcessState, Thread, ThreadState};
+use kernel_core::object::{Process, ProcessState, Space, Thread, ThreadState};
 use kernel_core::world::{Outcome, CPU, MEMORY};
 
-const PAGE: u64 = 4096;
+pub const PAGE: u64 = 4096;
 const KEY: u64 = 77;
-const AT: u64 = 0x5000_0000;
-const PAGES: u64 = 8;
-const SELF_SPACE: u64 = Handle::SELF_SPACE.word();
+pub const AT: u64 = 0x5000_0000;
+pub const PAGES: u64 = 8;
+pub const SELF_SPACE: u64 = Handle::SELF_SPACE.word();
 const GRANTS: u64 = 1;
-const READ: u64 = 1;
+pub const READ: u64 = 1;
 const WRITE: u64 = 3;
 /// Where test processes keep what they copy.
-const PLACE: u64 = MEMORY + 20 * PAGE;
+pub const PLACE: u64 = MEMORY + 20 * PAGE;
 
 /// A client that has mapped an object whose pager is the server.
-struct Scene {
-    p: Pair,
+pub struct Scene {
+    pub p: Pair,
     /// Handles of the server's: the object; pages to supply.
-    object: u64,
-    source: u64,
+    pub object: u64,
+    pub source: u64,
 }
 
 impl Scene {
-    fn new(flags: u64) -> Scene {
+    pub fn new(flags: u64) -> Scene {
         let mut p = Pair::new();
         let object = p.w.ok(p.s, Call::PagerCreate, &[p.endpoint, p.quota, KEY, PAGES, flags])[0];
         let source = p.w.ok(p.s, Call::MemoryCreate, &[p.quota, 64, 0])[0];
@@ -54,7 +53,7 @@ impl Scene {
     }
 
     /// A thread touches a page; answers whether it went through.
-    fn touch(&mut self, thread: Id<Thread>, page: u64, write: bool) -> bool {
+    pub fn touch(&mut self, thread: Id<Thread>, page: u64, write: bool) -> bool {
         self.p.w.force(thread);
         let code = if write { 6 } else { 4 };
         let _ = self.p.w.kernel.fault(CPU, Fault { vector: 14, code, address: AT + page * PAGE + 8 });
@@ -84,13 +83,27 @@ impl Scene {
 
     /// Writes a byte into a page of the source, and supplies it.
     #[track_caller]
-    fn supply_byte(&mut self, page: u64, byte: u8, access: u64) {
+    pub fn supply_byte(&mut self, page: u64, byte: u8, access: u64) {
         self.p.w.kernel.user_write(self.p.server, PLACE, &[byte; 16]).expect("mapped");
         self.p.w.ok(self.p.s, Call::MemoryWrite, &[self.source, page * PAGE, PLACE, 16]);
         assert_eq!(self.supply(page, page, access), 1);
     }
 
-    fn byte(&self, page: u64) -> u8 {
+    /// Makes a call as often as the kernel has it made again.
+    pub fn insist(&mut self, thread: Id<Thread>, call: Call, args: &[u64]) -> Outcome {
+        loop {
+            let outcome = self.p.w.call(thread, call, args);
+            if self.p.w.kernel.threads[thread].registers.rax.get() != call as u64 {
+                return outcome;
+            }
+        }
+    }
+
+    pub fn space(&self) -> Id<Space> {
+        self.p.w.kernel.processes[self.p.client].space.get().expect("it runs")
+    }
+
+    pub fn byte(&self, page: u64) -> u8 {
         let mut byte = [0];
         self.p.w.kernel.user_read(self.p.client, AT + page * PAGE + 8, &mut byte).expect("it is there");
         byte[0]
@@ -102,11 +115,11 @@ impl Scene {
         (done, bits)
     }
 
-    fn resident(&mut self) -> u64 {
+    pub fn resident(&mut self) -> u64 {
         self.p.w.ok(self.p.s, Call::MemoryInfo, &[self.object])[1]
     }
 
-    fn end(mut self) {
+    pub fn end(mut self) {
         self.p.w.end();
     }
 }
@@ -334,61 +347,24 @@ fn who_waits_for_a_page_can_be_suspended_and_killed_and_its_wait_not_cancelled()
 }
 
 #[test]
-fn an_account_that_is_full_takes_clean_pages_back_before_it_refuses() {
+fn a_page_that_fails_is_told_to_who_handles_the_threads_faults() {
     let mut s = Scene::new(0);
-    let server = s.p.s;
-    let account = s.p.w.ok(server, Call::QuotaSplit, &[s.p.quota, 40, 0])[0];
-    let object = s.p.w.ok(server, Call::PagerCreate, &[s.p.endpoint, account, 1, 16, 0])[0];
-    let source = s.source;
-    assert_eq!(s.p.w.ok(server, Call::PagerSupply, &[object, 0, 16, source, 0, READ])[0], 16);
-    let fresh = s.p.w.ok(server, Call::MemoryCreate, &[account, 64, 0])[0];
-    let mut written = 0;
-    let refusal = loop {
-        match s.p.w.call(server, Call::MemoryWrite, &[fresh, written * PAGE, PLACE, 1]) {
-            Outcome::Done(_) => written += 1,
-            Outcome::Failed(error) => break error,
-            other => panic!("{other:?}"),
-        }
-    };
-    assert_eq!(refusal, Error::OutOfQuota);
-    assert_eq!(s.p.w.ok(server, Call::MemoryInfo, &[object])[1], 0, "all clean pages went first");
-    let [limit, used, ..] = s.p.w.ok(server, Call::QuotaInfo, &[account]);
-    assert_eq!(limit, used);
-    s.end();
-}
-
-#[test]
-fn whoever_watches_an_account_is_told_when_it_runs_short_and_again_after_it_had_more() {
-    let mut s = Scene::new(0);
-    let server = s.p.s;
-    let quota = s.p.quota;
-    let account = s.p.w.ok(server, Call::QuotaSplit, &[quota, 40, 0])[0];
-    let watch = s.p.w.ok(server, Call::NotificationCreate, &[quota])[0];
-    let bits = |s: &mut Scene| match s.p.w.call(server, Call::Wait, &[watch, 1]) {
-        Outcome::Done([bits, ..]) => bits,
-        Outcome::Failed(Error::TimedOut) => 0,
-        other => panic!("{other:?}"),
-    };
-    s.p.w.ok(server, Call::PressureWatch, &[account, watch, 4, 10]);
-    assert_eq!(bits(&mut s), 0);
-    for _ in 0..2 {
-        let memory = s.p.w.ok(server, Call::MemoryCreate, &[account, 64, 0])[0];
-        for page in 0..32 {
-            let _ = s.p.w.call(server, Call::MemoryWrite, &[memory, page * PAGE, PLACE, 1]);
-        }
-        assert_eq!(bits(&mut s), 4);
-        let _ = s.p.w.call(server, Call::MemoryWrite, &[memory, 33 * PAGE, PLACE, 1]);
-        assert_eq!(bits(&mut s), 0, "told once");
-        s.p.w.ok(server, Call::Close, &[memory]);
-        let _ = s.p.w.kernel.leave(CPU);
-        assert_eq!(bits(&mut s), 0);
-    }
-    s.p.w.ok(server, Call::PressureWatch, &[account, 0, 0, 0]);
-    let memory = s.p.w.ok(server, Call::MemoryCreate, &[account, 64, 0])[0];
-    for page in 0..40 {
-        let _ = s.p.w.call(server, Call::MemoryWrite, &[memory, page * PAGE, PLACE, 1]);
-    }
-    assert_eq!(bits(&mut s), 0, "nobody watches");
+    let (c, client, object) = (s.p.c, s.p.client, s.object);
+    let flags = abi::thread::UPCALL_FAULTS;
+    s.p.w.ok(c, Call::UpcallHandler, &[MEMORY + 0x123, MEMORY + 16 * PAGE, 2 * PAGE, flags]);
+    assert!(!s.touch(c, 1, true));
+    s.p.w.ok(s.p.s, Call::PagerFail, &[object, 1, 1, u64::from(Error::Io.number())]);
+    assert_eq!(s.p.state(c), ThreadState::Ready, "it runs its own handler");
+    assert_eq!(s.p.w.kernel.threads[c].registers.rip.get(), MEMORY + 0x123);
+    let (keeper, k) = (s.p.keeper, s.p.k);
+    let session = s.p.w.ok(k, Call::SessionCreate, &[s.p.k_endpoint, 50, 0])[0];
+    let all = abi::Rights::all();
+    let thread = s.p.w.kernel.cap_insert(keeper, abi::Kind::Thread, c.raw(), all, None).expect("room").word();
+    s.p.w.ok(k, Call::ThreadFaultHandler, &[thread, session]);
+    assert!(!s.touch(c, 2, true));
+    s.p.w.ok(s.p.s, Call::PagerFail, &[object, 2, 1, u64::from(Error::Io.number())]);
+    assert_eq!(s.p.state(c), ThreadState::Sending, "its handler is told");
+    assert_eq!(s.p.w.kernel.processes[client].state.get(), ProcessState::Running);
     s.end();
 }
 
