@@ -25,7 +25,7 @@ impl DmaBuffer {
         let protection = u64::from((Protection::READ | Protection::WRITE).bits());
         // SAFETY: (1) new memory, at an address that the kernel chooses; (2) the handle is closed, the mapping stays.
         let (memory, address) = unsafe {
-            let memory = syscall::memory_create(Handle::SELF_QUOTA, bytes / PAGE_SIZE, flags)?;
+            let memory = syscall::memory_create(Handle::SELF_QUOTA, bytes / PAGE_SIZE, flags, 0)?;
             (memory, syscall::space_map(Handle::SELF_SPACE, memory, 0, 0, bytes, protection)?)
         };
         let pin = pin_memory(domain, memory, 0, bytes)?;

@@ -101,8 +101,8 @@ macro_rules! for_each_call {
             "A derived capability to the root session bound to a name.";
 
         // Memory.
-        0x40 MemoryCreate memory_create [Quota MANAGE] shared short (quota, length_pages, flags) -> (memory)
-            "Makes a memory object: demand-zero, or contiguous for devices.";
+        0x40 MemoryCreate memory_create [Quota MANAGE] shared short (quota, length_pages, flags, zero) -> (memory)
+            "Makes a memory object: demand-zero, or contiguous for devices, which is mapped in large pages where they fit.";
         0x41 MemoryInfo memory_info [Memory INSPECT] shared short (memory) -> (length_pages, resident_pages, flags)
             "Tells an object's size, its pages in memory, and its flags.";
         0x42 MemoryRead memory_read [Memory READ] shared short (memory, offset, address, length) -> (done)
@@ -114,7 +114,7 @@ macro_rules! for_each_call {
         0x45 SpaceUnmap space_unmap [AddressSpace MANAGE] shared short (space, address, length) -> ()
             "Removes whatever is mapped in a range.";
         0x46 SpaceProtect space_protect [AddressSpace MANAGE] shared short (space, address, length, protection) -> ()
-            "Changes the protection of a mapped range, within the rights it was mapped with.";
+            "Changes the protection of a mapped range, within the rights it was mapped with; what lies before an obstacle is changed.";
         0x47 MemoryClone memory_clone [Memory READ] shared short (memory, quota, first_page, pages, zero) -> (memory)
             "A copy-on-write copy of part of a Memory as it is now: pages are shared until one side writes.";
         0x48 PagerCreate pager_create [Endpoint MANAGE] shared short (endpoint, quota, key, length_pages, flags) -> (memory)

@@ -1,7 +1,7 @@
 //! Cloning a capability table: what `fork` hands to a child.
 //!
 //! Page by page; each entry of the clone is a child of the entry it was made of and has the same handle. What is not handed on
-//! (replies, threads, pins; sessions that the policy keeps back) leaves an entry that is free, under the next
+//! (replies, threads, pins; memory that is still being made; sessions that the policy keeps back) leaves an entry that is free, under the next
 //! generation, so that handles to it stay stale.
 
 use crate::arena::{Arena, ArenaKind};
@@ -67,10 +67,17 @@ impl<M: Machine> Kernel<M> {
         Ok(())
     }
 
+    /// Whether an entry stands for a memory object that a thread of its holder is still making.
+    fn names_half_made(&self, cap: Id<Cap>) -> bool {
+        let entry = &self.caps[cap];
+        entry.kind() == Some(Kind::Memory)
+            && Id::try_new(entry.object.get() as usize).is_some_and(|id| self.memory_is_begun(id))
+    }
+
     fn entry_clone(&self, from: Id<Process>, cap: Id<Cap>, to: Id<Process>, copy: Id<Cap>) {
         let (entry, target, owner) = (&self.caps[cap], &self.caps[copy], &self.processes[to]);
         let generation = entry.handle().generation();
-        let kind = entry.kind().filter(|kind| is_handed_on(*kind));
+        let kind = entry.kind().filter(|kind| is_handed_on(*kind) && !self.names_half_made(cap));
         let rights = kind.and_then(|_| self.hand_over_rights(from, cap, entry.rights(), to).ok());
         if let (Some(kind), Some(rights)) = (kind, rights) {
             target.word.set(entry.word.get());

@@ -39,6 +39,10 @@ impl Cap {
     pub(crate) fn disarm(&self) {
         self.word.update(|word| word & HANDLE_AND_KIND);
     }
+    /// It was put in before it was of use; now it allows this.
+    pub(crate) fn arm(&self, rights: Rights) {
+        self.word.update(|word| word | u64::from(rights.bits()) << RIGHTS_SHIFT);
+    }
     /// Its badge: of a notification, the bits that it may set; 0: all of them.
     pub fn badge(&self) -> u64 {
         if self.kind() == Some(Kind::Notification) {

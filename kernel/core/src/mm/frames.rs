@@ -145,15 +145,27 @@ impl Frames {
 
     /// Frames in a row, one holder each, not zeroed; the first is aligned to the next power of two of their number.
     pub fn take_run(&self, pages: u32, below_4g: bool) -> Option<FrameNumber> {
+        let first = self.set_aside(pages, below_4g)?;
+        for frame in first.0..first.0.saturating_add(pages) {
+            self.entry(frame).references.set(1);
+        }
+        Some(first)
+    }
+
+    /// Frames in a row as [`Frames::take_run`] finds them, in a time that does not depend on their number: they are not free
+    /// any more and nobody holds them yet. Each is taken up by [`Kernel::frame_take_up`] or put back by
+    /// [`Frames::put_back`].
+    pub(crate) fn set_aside(&self, pages: u32, below_4g: bool) -> Option<FrameNumber> {
         let order = pages.checked_next_power_of_two().filter(|_| pages > 0)?.trailing_zeros();
         let above = if below_4g { None } else { self.pop(1, order) };
         let first = above.or_else(|| self.pop(0, order))?;
-        let end = first.saturating_add(pages);
-        for frame in first..end {
-            self.entry(frame).references.set(1);
-        }
-        self.free_range(end, first.saturating_add(1u32.wrapping_shl(order)));
+        self.free_range(first.saturating_add(pages), first.saturating_add(1u32.wrapping_shl(order)));
         Some(FrameNumber(first))
+    }
+
+    /// Frees frames that were set aside and not taken up, from `first` to the one before `end`.
+    pub(crate) fn put_back(&self, first: FrameNumber, end: FrameNumber) {
+        self.free_range(first.0, end.0);
     }
 
     /// Another holder of a frame in use.
@@ -295,15 +307,27 @@ impl<M: Machine> Kernel<M> {
     /// Zeroed frames in a row, one holder each, charged to an account. Errors: `OutOfQuota`, `OutOfMemory`
     /// (no such run is free).
     pub fn frame_run(&self, quota: Id<Quota>, pages: u32, below_4g: bool) -> Result<FrameNumber> {
-        self.charge(quota, u64::from(pages))?;
-        let Some(first) = self.frames.take_run(pages, below_4g) else {
-            self.uncharge(quota, u64::from(pages));
-            return Err(Error::OutOfMemory);
-        };
+        let first = self.frame_run_set_aside(quota, pages, below_4g)?;
         for frame in first.0..first.0.saturating_add(pages) {
-            self.frame_own(FrameNumber(frame), quota);
+            self.frame_take_up(FrameNumber(frame), quota);
         }
         Ok(first)
+    }
+
+    /// Frames in a row, charged to an account, for the caller to take up one by one ([`Kernel::frame_take_up`]). Errors:
+    /// `OutOfQuota`, `OutOfMemory` (no such run is free).
+    pub(crate) fn frame_run_set_aside(&self, quota: Id<Quota>, pages: u32, below_4g: bool) -> Result<FrameNumber> {
+        self.charge(quota, u64::from(pages)).inspect_err(|_| self.wanted.short.set(Some(quota)))?;
+        self.frames.set_aside(pages, below_4g).ok_or_else(|| {
+            self.uncharge(quota, u64::from(pages));
+            Error::OutOfMemory
+        })
+    }
+
+    /// Gives a frame that was set aside its first holder, zeroed; it was charged before.
+    pub(crate) fn frame_take_up(&self, frame: FrameNumber, quota: Id<Quota>) {
+        self.frames.entry(frame.0).references.set(1);
+        self.frame_own(frame, quota);
     }
 
     /// Another holder of a frame in use.

@@ -4,7 +4,7 @@
 //! memory object, stands in that object's list (so that W^X can be kept over all aliases), and in its
 //! lease's list when it shows what a caller lent.
 
-use crate::id::Id;
+use crate::id::{Id, Link};
 use crate::kernel::Kernel;
 use crate::list::{InLease, InMemory};
 use crate::machine::Machine;
@@ -200,6 +200,54 @@ impl<M: Machine> Kernel<M> {
         self.mapping_via_set(right, Id::try_new(left.via.get() as usize), left.via_inherited.get());
         left.length_pages.update(|n| n.saturating_sub(pages));
         Ok(())
+    }
+
+    /// Gives part of a mapping another protection: it becomes a mapping of its own, or part of the one before it, where the two
+    /// can't be told apart then. The translations are the caller's to change. Errors: `OutOfQuota`, `OutOfMemory`.
+    pub(crate) fn mapping_give(&self, id: Id<Mapping>, from: u64, end: u64, to: Protection) -> Result<()> {
+        if self.mappings[id].start() < from {
+            // Part of it is left behind; what follows is the new one's.
+            self.mapping_split(id, from)?;
+            let space = self.mappings[id].space.get().expect("invariant: a mapping is in a space");
+            let id = self.mapping_at(space, from).expect("invariant: it was split there a moment ago");
+            return self.mapping_give(id, from, end, to);
+        }
+        match self.mapping_before(id, to) {
+            Some(before) => {
+                let pages = end.saturating_sub(from) / PAGE_SIZE;
+                if end == self.mappings[id].end() {
+                    self.mapping_remove(id);
+                } else {
+                    self.mapping_cut_front(id, end);
+                }
+                self.mappings[before].length_pages.update(|n| n.saturating_add(pages));
+            }
+            None => {
+                if end < self.mappings[id].end() {
+                    self.mapping_split(id, end)?;
+                }
+                self.mapping_set_protection(id, to);
+            }
+        }
+        Ok(())
+    }
+
+    /// The mapping right before one that would be the same with it, if the other had this protection.
+    fn mapping_before(&self, id: Id<Mapping>, protection: Protection) -> Link<Mapping> {
+        let mapping = &self.mappings[id];
+        let space = mapping.space.get().expect("invariant: a mapping is in a space");
+        let other = self.mapping_at(space, mapping.start().checked_sub(1)?)?;
+        let before = &self.mappings[other];
+        let pages = before.length_pages.get();
+        let same = before.kind.get() == mapping.kind.get()
+            && before.memory.get() == mapping.memory.get()
+            && before.lease.get() == mapping.lease.get()
+            && before.offset_pages.get().saturating_add(pages) == mapping.offset_pages.get()
+            && before.limit.get() == mapping.limit.get()
+            && before.inherit.get() == mapping.inherit.get()
+            && before.via.get() == mapping.via.get()
+            && before.via_inherited.get() == mapping.via_inherited.get();
+        (same && before.protection() == protection).then_some(other)
     }
 
     /// A bounded part of removing a mapping.

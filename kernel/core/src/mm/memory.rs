@@ -102,6 +102,14 @@ impl<M: Machine> Kernel<M> {
     /// Makes an object without references. Errors: `BadArgument` (no pages, too many, flags that don't go
     /// together), `OutOfQuota`, `OutOfMemory` (no such run of frames).
     pub fn memory_new(&self, quota: Id<Quota>, length_pages: u64, flags: MemoryFlags) -> Result<Id<Memory>> {
+        let id = self.memory_begin(quota, length_pages, flags)?;
+        while self.memory_begin_step(id) {}
+        Ok(id)
+    }
+
+    /// As [`Kernel::memory_new`], but the frames of a run are only set aside: it is of no use before
+    /// [`Kernel::memory_begin_step`] answers that there is no more to do.
+    pub(crate) fn memory_begin(&self, quota: Id<Quota>, length_pages: u64, flags: MemoryFlags) -> Result<Id<Memory>> {
         if length_pages == 0 || length_pages > MAX_PAGES || flags == MemoryFlags::BELOW_4G {
             return Err(Error::BadArgument);
         }
@@ -111,13 +119,9 @@ impl<M: Machine> Kernel<M> {
         memory.flags.set(flags.bits());
         if flags.contains(MemoryFlags::CONTIGUOUS) {
             let pages = u32::try_from(length_pages).map_err(|_| Error::OutOfMemory);
-            match pages
-                .and_then(|pages| Ok((pages, self.frame_run(quota, pages, flags.contains(MemoryFlags::BELOW_4G))?)))
+            match pages.and_then(|pages| self.frame_run_set_aside(quota, pages, flags.contains(MemoryFlags::BELOW_4G)))
             {
-                Ok((pages, first)) => {
-                    memory.first.set(first);
-                    memory.resident.set(pages);
-                }
+                Ok(first) => memory.first.set(first),
                 Err(error) => {
                     self.free_object(id);
                     return Err(error);
@@ -128,6 +132,25 @@ impl<M: Machine> Kernel<M> {
             memory.levels.set(levels);
         }
         Ok(id)
+    }
+
+    /// Takes up and zeroes the next frame of a run that was begun; answers whether there is more to do.
+    pub(crate) fn memory_begin_step(&self, id: Id<Memory>) -> bool {
+        let memory = &self.memories[id];
+        if !self.memory_is_begun(id) {
+            return false;
+        }
+        let quota = memory.header.quota.get().expect("invariant: an object has an account");
+        let next = memory.resident.get();
+        self.frame_take_up(FrameNumber(memory.first.get().0.saturating_add(next)), quota);
+        memory.resident.set(next.saturating_add(1));
+        self.memory_is_begun(id)
+    }
+
+    /// Whether an object is a run whose frames have not all been taken up.
+    pub(crate) fn memory_is_begun(&self, id: Id<Memory>) -> bool {
+        let memory = &self.memories[id];
+        memory.is_run() && u64::from(memory.resident.get()) < memory.length_pages.get()
     }
 
     /// Makes an object over frames that came with the boot: they are neither charged nor ever freed.
@@ -256,6 +279,10 @@ impl<M: Machine> Kernel<M> {
             return true;
         }
         if memory.levels.get() == 0 {
+            if self.memory_is_begun(id) {
+                self.memory_put_back(id);
+                return false;
+            }
             let end = at.saturating_add(STEP).min(length);
             for page in at..end {
                 self.memory_frame_release(FrameNumber(first.0.saturating_add(page as u32)));
@@ -283,6 +310,17 @@ impl<M: Machine> Kernel<M> {
             }
         }
         self.memory_pass(id, at, end)
+    }
+
+    /// Gives back the frames of a run that were not taken up: it is as long as what was.
+    fn memory_put_back(&self, id: Id<Memory>) {
+        let memory = &self.memories[id];
+        let (first, length, taken) = (memory.first.get().0, memory.length_pages.get(), memory.resident.get());
+        let end = FrameNumber(first.saturating_add(length as u32));
+        self.frames.put_back(FrameNumber(first.saturating_add(taken)), end);
+        let quota = memory.header.quota.get().expect("invariant: an object has an account");
+        self.uncharge(quota, length.saturating_sub(u64::from(taken)));
+        memory.length_pages.set(u64::from(taken));
     }
 
     /// The teardown has dealt with the pages from `from` to `to`: tables it has left behind go.

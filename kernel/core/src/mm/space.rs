@@ -1,7 +1,7 @@
 //! Address spaces: map, unmap, protect, and their end.
 //!
 //! Mapping is lazy: a mapping is one record, translations come with faults, so `space_map` is short whatever
-//! the length. Unmapping works in steps and can be run again. No page is ever writable and executable, nor
+//! the length. Unmapping and protecting work in steps and can be run again. No page is ever writable and executable, nor
 //! writable through one mapping and executable through another, of whatever space.
 
 use crate::address::FrameNumber;
@@ -189,48 +189,43 @@ impl<M: Machine> Kernel<M> {
         true
     }
 
-    /// Changes the protection of a range that is mapped throughout. Errors: `BadArgument` (writable and executable;
-    /// none for borrowed pages), `BadAddress` (a hole), `NoRight` (more than the mapping's limit), `Busy` (would
-    /// alias writable and executable), `OutOfQuota`, `OutOfMemory` (mappings are split at the edges).
-    pub fn space_change(&self, space: Id<Space>, range: UserRange, to: Protection) -> Result<()> {
+    /// Changes the protection of a range from its front on, a bounded number of pages of one mapping at a time; answers how far it
+    /// came. What is done stays done: on an error too, as with `mprotect` (POSIX). Errors: `BadArgument` (writable and executable;
+    /// none for borrowed pages), `BadAddress` (a hole), `NoRight` (more than the mapping's limit), `Busy` (would alias writable
+    /// and executable), `OutOfQuota`, `OutOfMemory` (mappings are split at the edges).
+    pub fn space_change_step(&self, space: Id<Space>, range: UserRange, to: Protection) -> Result<u64> {
         if to.contains(Protection::WRITE | Protection::EXECUTE) {
             return Err(Error::BadArgument);
         }
-        let mut at = range.start;
-        while at < range.end {
-            let id = self.mapping_at(space, at).ok_or(Error::BadAddress)?;
-            let mapping = &self.mappings[id];
-            let end = mapping.end().min(range.end);
-            if !Protection::from_bits_truncate(mapping.limit.get()).contains(to) {
-                return Err(Error::NoRight);
-            }
-            if to.is_empty() && mapping.kind.get() == MappingKind::Lease {
-                return Err(Error::BadArgument);
-            }
-            if let Some(memory) = mapping.memory.get() {
-                let pages = end.saturating_sub(at) / PAGE_SIZE;
-                if self.memory_alias(memory, mapping.page_at(at), pages, to, Some(id)) {
-                    return Err(Error::Busy);
-                }
-            }
-            at = end;
+        let id = self.mapping_at(space, range.start).ok_or(Error::BadAddress)?;
+        let mapping = &self.mappings[id];
+        let end = mapping.end().min(range.end);
+        if !Protection::from_bits_truncate(mapping.limit.get()).contains(to) {
+            return Err(Error::NoRight);
         }
-        for edge in [range.start, range.end] {
-            if let Some(id) = self.mapping_at(space, edge) {
-                if self.mappings[id].start() < edge {
-                    self.mapping_split(id, edge)?;
-                }
+        if to.is_empty() && mapping.kind.get() == MappingKind::Lease {
+            return Err(Error::BadArgument);
+        }
+        if mapping.protection() == to {
+            return Ok(end);
+        }
+        let end = self.translations_reach(space, range.start, end);
+        if let Some(memory) = mapping.memory.get() {
+            let pages = end.saturating_sub(range.start) / PAGE_SIZE;
+            if self.memory_alias(memory, mapping.page_at(range.start), pages, to, Some(id)) {
+                return Err(Error::Busy);
             }
         }
+        self.mapping_give(id, range.start, end, to)?;
+        self.translations_protect(space, range.start, end, to);
+        Ok(end)
+    }
+
+    /// All steps of [`Kernel::space_change_step`] at once. Errors: the same.
+    pub fn space_change(&self, space: Id<Space>, range: UserRange, to: Protection) -> Result<()> {
         let mut at = range.start;
         while at < range.end {
-            let id = self.mapping_at(space, at).expect("invariant: the range was mapped a moment ago");
-            let end = self.mappings[id].end();
-            if self.mappings[id].protection() != to {
-                self.mapping_set_protection(id, to);
-                self.translations_protect(space, at, end, to);
-            }
-            at = end;
+            at = self.space_change_step(space, UserRange { start: at, end: range.end }, to)?;
         }
         Ok(())
     }

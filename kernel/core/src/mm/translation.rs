@@ -110,6 +110,27 @@ impl<M: Machine> Kernel<M> {
         at.min(end)
     }
 
+    /// How far from `from` a bounded number of translations reaches.
+    pub(crate) fn translations_reach(&self, space: Id<Space>, from: u64, end: u64) -> u64 {
+        let root = self.spaces[space].root.get();
+        let (mut at, mut found, mut empty) = (from, 0usize, 0usize);
+        while at < end && found < STEP && empty < EMPTY {
+            match self.machine.next_translation(root, VirtAddr(at), VirtAddr(end)) {
+                Scan::Clear(to) => {
+                    at = to.0.max(at.saturating_add(PAGE_SIZE));
+                    empty = empty.saturating_add(1);
+                }
+                Scan::Found(page) => {
+                    let large = self.machine.translate(root, page).is_some_and(|t| t.large);
+                    let size = if large { LARGE_PAGE_SIZE } else { PAGE_SIZE };
+                    at = (page.0 & !size.wrapping_sub(1)).saturating_add(size);
+                    found = found.saturating_add(1);
+                }
+            }
+        }
+        at.min(end)
+    }
+
     /// Gives the translations of a range another protection. A large page that reaches out of the range, and
     /// whatever becomes inaccessible or executable, is taken out instead: the next fault looks at it anew.
     pub(crate) fn translations_protect(&self, space: Id<Space>, from: u64, end: u64, to: Protection) {

@@ -1,7 +1,7 @@
 //! Calls that make copies: of memory, of spaces, of capability tables.
 //!
 //! All of them work in steps. Where an interrupt is pending the call is made again with one more argument, which says how far
-//! it came: a program passes 0 there.
+//! it came: a program passes 0 there, and finds 0 in that register again where it is none of the results'.
 
 use super::{Answer, Context};
 use crate::kernel::Kernel;
@@ -42,7 +42,10 @@ impl<M: Machine> Kernel<M> {
         };
         loop {
             match self.clone_step(source, clone) {
-                Ok(true) => return Ok(Answer::one(handle)),
+                Ok(true) => {
+                    cx.registers.r9.set(0);
+                    return Ok(Answer::one(handle));
+                }
                 Ok(false) if self.machine.interrupt_pending() => {
                     cx.registers.r9.set(handle);
                     return Ok(Answer::Again);
@@ -53,6 +56,7 @@ impl<M: Machine> Kernel<M> {
                         // It has no children yet but by the caller's own doing; then it stays with them.
                         let _ = self.cap_close(cx.process, handle);
                     }
+                    cx.registers.r9.set(0);
                     return Err(error);
                 }
             }

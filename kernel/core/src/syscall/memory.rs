@@ -7,9 +7,17 @@ use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::mm::fault::Access;
 use crate::mm::user::{CopyError, COPY_LIMIT};
-use crate::object::{Memory, Quota, Space};
+use crate::object::{Cap, Memory, Quota, Space};
 use abi::memory::{MemoryFlags, Protection, PAGE_SIZE};
 use abi::{Error, Kind, Result, Rights};
+
+/// What the maker of an object may do with it.
+const MAKER: Rights = Rights::TRANSFER
+    .union(Rights::DERIVE)
+    .union(Rights::INSPECT)
+    .union(Rights::READ)
+    .union(Rights::WRITE)
+    .union(Rights::EXECUTE);
 
 impl<M: Machine> Kernel<M> {
     /// The address space of the caller.
@@ -22,16 +30,43 @@ impl<M: Machine> Kernel<M> {
         self.processes[cx.process].quota.get().ok_or(Error::Closed)
     }
 
-    /// Makes a memory object. Errors: `BadArgument` (no pages, unknown flags, `BELOW_4G` alone), `OutOfQuota`,
-    /// `OutOfMemory` (no such run), `TableFull`.
+    /// Makes a memory object. Errors: `BadArgument` (no pages, unknown flags, `BELOW_4G` alone; half made: no such object),
+    /// `OutOfQuota`, `OutOfMemory` (no such run), `TableFull`.
+    ///
+    /// The pages of a run are zeroed one by one. Where an interrupt is pending, the call is made again with the handle of what
+    /// is half made, which allows nothing yet, in the last argument: a program passes 0 there, and finds 0 again.
     pub fn memory_create(&self, cx: &Context) -> Result<Answer> {
-        let flags = u32::try_from(cx.arg(2)).ok().and_then(MemoryFlags::from_bits).ok_or(Error::BadArgument)?;
-        self.cap_room(cx.process, 1)?;
-        let id = self.memory_new(cx.id(), cx.arg(1), flags)?;
-        let rights =
-            Rights::TRANSFER | Rights::DERIVE | Rights::INSPECT | Rights::READ | Rights::WRITE | Rights::EXECUTE;
-        let handle = self.cap_insert(cx.process, Kind::Memory, id.raw(), rights, None)?;
-        Ok(Answer::one(handle.word()))
+        let (cap, id) = match cx.arg(3) {
+            0 => {
+                let flags = u32::try_from(cx.arg(2)).ok().and_then(MemoryFlags::from_bits).ok_or(Error::BadArgument)?;
+                self.cap_room(cx.process, 1)?;
+                let id = self.memory_begin(cx.id(), cx.arg(1), flags)?;
+                let handle = self.cap_insert(cx.process, Kind::Memory, id.raw(), Rights::empty(), None)?;
+                (self.lookup(cx.process, handle, Kind::Memory, Rights::empty())?, id)
+            }
+            word => {
+                let half = self.half_made(cx, word);
+                half.inspect_err(|_| cx.registers.r8.set(0))?
+            }
+        };
+        let handle = self.caps[cap].handle().word();
+        while self.memory_begin_step(id) {
+            if self.machine.interrupt_pending() {
+                cx.registers.r8.set(handle);
+                return Ok(Answer::Again);
+            }
+        }
+        self.caps[cap].arm(MAKER);
+        cx.registers.r8.set(0);
+        Ok(Answer::one(handle))
+    }
+
+    /// The capability and the object of a `memory_create` that is half done. Errors: `BadArgument` (it isn't one).
+    fn half_made(&self, cx: &Context, word: u64) -> Result<(Id<Cap>, Id<Memory>)> {
+        let subject = self.resolve(cx, word, Kind::Memory, Rights::empty()).map_err(|_| Error::BadArgument)?;
+        let id = subject.id::<Memory>();
+        let cap = subject.cap.filter(|_| self.memory_is_begun(id));
+        Ok((cap.ok_or(Error::BadArgument)?, id))
     }
 
     /// Tells an object's size. Errors: none of its own.

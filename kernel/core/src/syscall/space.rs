@@ -82,10 +82,21 @@ impl<M: Machine> Kernel<M> {
         Ok(if self.space_clear(cx.id(), range)? { Answer::DONE } else { Answer::Again })
     }
 
-    /// Changes the protection of a mapped range. Errors: as [`Kernel::space_change`] and of the range: `BadArgument`, `BadAddress`.
+    /// Changes the protection of a mapped range. Errors: as [`Kernel::space_change_step`] and of the range: `BadArgument`,
+    /// `BadAddress`. Where an interrupt is pending, the call is made again for the part of the range that is left.
     pub fn space_protect(&self, cx: &Context) -> Result<Answer> {
-        let range = UserRange::pages(cx.arg(1), cx.arg(2))?;
-        self.space_change(cx.id(), range, protection(cx.arg(3))?)?;
-        Ok(Answer::DONE)
+        let mut range = UserRange::pages(cx.arg(1), cx.arg(2))?;
+        let to = protection(cx.arg(3))?;
+        loop {
+            range.start = self.space_change_step(cx.id(), range, to)?;
+            if range.start >= range.end {
+                return Ok(Answer::DONE);
+            }
+            if self.machine.interrupt_pending() {
+                cx.registers.rsi.set(range.start);
+                cx.registers.rdx.set(range.end.saturating_sub(range.start));
+                return Ok(Answer::Again);
+            }
+        }
     }
 }

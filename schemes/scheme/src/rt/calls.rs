@@ -172,7 +172,7 @@ pub fn namespace_entry(namespace: Handle, index: u64) -> Result<String> {
 /// Makes a Memory of whole pages.
 pub fn memory_create(quota: Handle, length_pages: u64, flags: MemoryFlags) -> Result<Handle> {
     // SAFETY: no address.
-    unsafe { syscall::memory_create(quota, length_pages, u64::from(flags.bits())) }
+    unsafe { syscall::memory_create(quota, length_pages, u64::from(flags.bits()), 0) }
 }
 
 /// Copies out of a Memory; all of `out` or an error.

@@ -140,16 +140,22 @@ impl World {
         let got = self.kernel.space_change(self.spaces[s.space].1, range, to);
         let addresses: Vec<u64> = (range.start..range.end).step_by(PAGE as usize).collect();
         let mut why = Vec::new();
-        for at in &addresses {
+        let mut sound = addresses.len();
+        for (n, at) in addresses.iter().enumerate() {
+            let before = why.len();
             match self.model[s.space].get(at) {
                 None => why.push(Error::BadAddress),
                 Some(p) if !p.limit.contains(to) => why.push(Error::NoRight),
                 Some(p) if self.alias(p.object, p.page, to, (s.space, *at)) => why.push(Error::Busy),
                 Some(_) => {}
             }
+            if before == 0 && !why.is_empty() {
+                sound = n;
+            }
         }
         if to.contains(Protection::WRITE | X) {
             why = vec![Error::BadArgument];
+            sound = 0;
         }
         match got {
             Ok(()) => {
@@ -158,7 +164,25 @@ impl World {
                     self.model[s.space].get_mut(&at).unwrap().protection = to;
                 }
             }
-            Err(error) => assert!(why.contains(&error), "{s:?} {error:?} {why:?}"),
+            Err(error) => {
+                assert!(why.contains(&error), "{s:?} {error:?} {why:?}");
+                self.changed_in_part(s, &addresses, sound, to);
+            }
+        }
+    }
+
+    /// A change that met an obstacle behind `sound` pages has changed a front part of these and nothing else.
+    fn changed_in_part(&mut self, s: &Step, addresses: &[u64], sound: usize, to: Protection) {
+        let space = self.spaces[s.space].1;
+        let now = |at: &u64| self.kernel.mapping_at(space, *at).map(|id| self.kernel.mappings[id].protection());
+        let model = &mut self.model[s.space];
+        let changed = |n: usize, at: &u64| n < sound && now(at) == Some(to);
+        let done = addresses.iter().enumerate().take_while(|(n, at)| changed(*n, at)).count();
+        for at in &addresses[..done] {
+            model.get_mut(at).unwrap().protection = to;
+        }
+        for at in &addresses[done..] {
+            assert_eq!(now(at), model.get(at).map(|page| page.protection), "{s:?} {at:#x}");
         }
     }
 

@@ -172,7 +172,7 @@ fn unmapping_takes_effect_at_once_and_splits_what_reaches_out() {
 }
 
 #[test]
-fn a_hole_stops_a_protect_before_anything_changes() {
+fn a_hole_stops_a_protect_where_it_is() {
     let kernel = kernel();
     let (_, space) = process(&kernel);
     let m = memory(&kernel, 6, MemoryFlags::empty());
@@ -180,7 +180,42 @@ fn a_hole_stops_a_protect_before_anything_changes() {
     unmap(&kernel, space, at + 3 * PAGE, 1);
     let range = UserRange::pages(at, 6 * PAGE).unwrap();
     assert_eq!(kernel.space_change(space, range, R), Err(Error::BadAddress));
-    touch(&kernel, space, at, Write).unwrap();
+    assert_eq!(touch(&kernel, space, at + 2 * PAGE, Write).unwrap_err(), Error::BadAddress);
+    touch(&kernel, space, at + 4 * PAGE, Write).unwrap();
+}
+
+#[test]
+fn protecting_in_steps_leaves_one_mapping_and_no_old_translation_behind_it() {
+    let kernel = kernel();
+    let (_, space) = process(&kernel);
+    let m = memory(&kernel, 200, MemoryFlags::empty());
+    let at = map(&kernel, space, m, RW);
+    let write = |n: u64| touch(&kernel, space, at + n * PAGE, Write);
+    for n in 0..200 {
+        write(n).unwrap();
+    }
+    let range = |from: u64| UserRange { start: from, end: at + 150 * PAGE };
+    let mut from = at + 10 * PAGE;
+    let mut steps = 0;
+    while from < range(0).end {
+        let to = kernel.space_change_step(space, range(from), R).unwrap();
+        assert!(to > from && to - from <= 64 * PAGE, "a step is bounded");
+        // Part of it may be written, the other part not, at every moment.
+        let at_page = |address: u64| (address - at) / PAGE;
+        assert!(write(at_page(to) - 1).is_err() && write(at_page(to)).is_ok());
+        assert_eq!(kernel.spaces[space].mapping_count.get(), 3);
+        (from, steps) = (to, steps + 1);
+    }
+    assert!(steps > 2, "more than one step");
+    for n in [0, 9, 150, 199] {
+        write(n).unwrap();
+    }
+    assert!((10..150).all(|n| write(n).is_err()));
+    assert_eq!(kernel.memories[m].writable.get(), 2);
+    // The rest too: what is changed now joins what was changed before it.
+    kernel.space_change(space, UserRange { start: at, end: at + 200 * PAGE }, R).unwrap();
+    assert_eq!(kernel.spaces[space].mapping_count.get(), 2);
+    assert_eq!(kernel.memories[m].writable.get(), 0);
 }
 
 #[test]
