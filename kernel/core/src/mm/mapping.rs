@@ -157,11 +157,22 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    /// There is room from an address on: the kernel's next choice may be there. (Were it always further up, a server that
+    /// maps one lease after another would need page tables without end.)
+    pub(crate) fn mapping_room_freed(&self, space: Id<Space>, start: u64) {
+        let hint = &self.spaces[space].next_free;
+        if start >= ANYWHERE && start < hint.get() {
+            hint.set(start);
+        }
+    }
+
     /// Forgets a mapping whose translations are out and flushed.
     pub(crate) fn mapping_remove(&self, id: Id<Mapping>) {
         self.mapping_via_set(id, None, false);
         let mapping = &self.mappings[id];
-        let space = &self.spaces[mapping.space.get().expect("invariant: a mapping is in a space")];
+        let in_space = mapping.space.get().expect("invariant: a mapping is in a space");
+        self.mapping_room_freed(in_space, mapping.start());
+        let space = &self.spaces[in_space];
         self.mappings.tree::<InSpace>(&space.mappings).remove(id);
         space.mapping_count.update(|n| n.saturating_sub(1));
         let (memory, lease) = (mapping.memory.replace(None), mapping.lease.replace(None));
@@ -266,7 +277,9 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn mapping_cut_front(&self, id: Id<Mapping>, to: u64) {
         let mapping = &self.mappings[id];
         let pages = to.saturating_sub(mapping.start()) / PAGE_SIZE;
-        let space = &self.spaces[mapping.space.get().expect("invariant: a mapping is in a space")];
+        let in_space = mapping.space.get().expect("invariant: a mapping is in a space");
+        self.mapping_room_freed(in_space, mapping.start());
+        let space = &self.spaces[in_space];
         let tree = self.mappings.tree::<InSpace>(&space.mappings);
         tree.remove(id);
         mapping.offset_pages.update(|n| n.saturating_add(pages));

@@ -13,7 +13,6 @@ use crate::object::{Header, MappingKind, Object, Quota, Space};
 use crate::reaper::Reap;
 use crate::tree::InSpace;
 use abi::memory::{Protection, LARGE_PAGE_SIZE, PAGE_SIZE, USER_END, USER_START};
-use abi::start::layout::ANYWHERE;
 use abi::{Error, Kind, Result};
 
 impl Object for Space {
@@ -155,10 +154,7 @@ impl<M: Machine> Kernel<M> {
                 return Ok(false);
             }
         }
-        let hint = &self.spaces[space].next_free;
-        if range.start >= ANYWHERE && range.start < hint.get() {
-            hint.set(range.start);
-        }
+        self.mapping_room_freed(space, range.start);
         Ok(true)
     }
 

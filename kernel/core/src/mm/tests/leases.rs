@@ -302,3 +302,20 @@ fn one_map_call_takes_a_bounded_number_of_pages() {
     kernel.lease_enter(l, 0, MAP_PAGES * PAGE, space, 0, RW).unwrap();
     end_lease(&kernel, l);
 }
+
+/// A server that maps one lease after another uses the same addresses, and with them the same page tables.
+#[test]
+fn leases_that_are_over_leave_their_addresses_to_the_next() {
+    let kernel = kernel();
+    let ((_, lender), (_, space)) = (process(&kernel), process(&kernel));
+    let at = map(&kernel, lender, memory(&kernel, 100, MemoryFlags::empty()), RW);
+    let mut first = None;
+    for _ in 0..50 {
+        let lent = lease(&kernel, lender, at, 100 * PAGE, BOTH);
+        let mapped = kernel.lease_enter(lent, 0, 40 * PAGE, space, 0, R).unwrap();
+        let second = kernel.lease_enter(lent, 50 * PAGE, 40 * PAGE, space, 0, R).unwrap();
+        let (place, tables) = *first.get_or_insert(((mapped, second), kernel.spaces[space].tables.get()));
+        assert_eq!(((mapped, second), kernel.spaces[space].tables.get()), (place, tables));
+        end_lease(&kernel, lent);
+    }
+}
