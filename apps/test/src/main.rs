@@ -5,7 +5,7 @@
 //! - [`raw`]: faults on purpose, raw calls
 //! - [`disk`]: a block driver's counters, for tests that attach one
 //! - one file a subject: [`die`], [`handles`], [`names`], [`messages`], [`leases`], [`mapped`], [`frames`], [`memory`], [`fork`],
-//!   [`pager`], [`objects`], [`event`], [`futex`], [`process`], [`time`], [`registers`], [`upcall`], [`debug`], [`revoke`], [`security`], [`quota`],
+//!   [`pager`], [`objects`], [`event`], [`futex`], [`process`], [`time`], [`registers`], [`upcall`], [`debug`], [`revoke`], [`security`], [`quota`], [`fill`],
 //!   [`chaos`]
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
@@ -18,6 +18,7 @@ mod debug;
 mod die;
 mod disk;
 mod event;
+mod fill;
 mod fork;
 mod frames;
 mod futex;
@@ -59,6 +60,7 @@ fn all() -> Vec<&'static Test> {
         fork::TESTS,
         pager::TESTS,
         quota::TESTS,
+        fill::TESTS,
         process::TESTS,
         registers::TESTS,
         upcall::TESTS,

@@ -2,7 +2,7 @@
 //! given and nothing else.
 
 use crate::tap::{fail, works, Check};
-use crate::{chaos, debug, die, event, futex, leases, mapped, names, process, revoke, security, upcall};
+use crate::{chaos, debug, die, event, fill, futex, leases, mapped, names, process, revoke, security, upcall};
 use abi::{Handle, Rights};
 use alloc::format;
 use alloc::vec::Vec;
@@ -106,10 +106,11 @@ pub type Role = (&'static str, fn(&[&str]) -> u64);
 
 /// Plays a part; the exit status.
 pub fn play(name: &str, words: &[&str]) -> u64 {
-    let parts: [&[Role]; 12] = [
+    let parts: [&[Role]; 13] = [
         die::PARTS,
         names::PARTS,
         process::PARTS,
+        fill::PARTS,
         leases::PARTS,
         mapped::PARTS,
         revoke::PARTS,
