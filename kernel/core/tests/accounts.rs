@@ -22,7 +22,7 @@ const HOME: u64 = 0x10_0000;
 /// Where it maps things.
 const AT: u64 = 0x5000_0000;
 /// Pages of a filler's account.
-const PAGES: u64 = 48;
+const PAGES: u64 = 36;
 
 /// A keeper with the root account, and what it makes.
 struct Keeper {
@@ -167,13 +167,56 @@ const MAKERS: &[(&str, Maker)] = &[
         }
     }),
     ("run of pages", |w, _, t, _| call(w, t, Call::MemoryCreate, &[SELF_QUOTA, 4, 1])),
+    ("clone", |w, p, t, _| match first(w, p, t, 0, Call::MemoryCreate, &[SELF_QUOTA, 10, 0]) {
+        Ok(memory) => call(w, t, Call::MemoryClone, &[memory, SELF_QUOTA, 0, 8, 0]),
+        Err(outcome) => outcome,
+    }),
+    ("paged memory", |w, p, t, n| match first(w, p, t, 0, Call::EndpointCreate, &[SELF_QUOTA]) {
+        Ok(endpoint) => call(w, t, Call::PagerCreate, &[endpoint, SELF_QUOTA, n, 4, 0]),
+        Err(outcome) => outcome,
+    }),
+    ("EventQueue", |w, _, t, _| call(w, t, Call::QueueCreate, &[SELF_QUOTA, 4])),
+    ("interest", |w, p, t, n| {
+        if n % 64 == 0 {
+            let made = call(w, t, Call::QueueCreate, &[SELF_QUOTA, 64]);
+            if let Err(outcome) = keep(w, p, 1, made) {
+                return outcome;
+            }
+        }
+        let endpoint = match first(w, p, t, 0, Call::EndpointCreate, &[SELF_QUOTA]) {
+            Ok(endpoint) => endpoint,
+            Err(outcome) => return outcome,
+        };
+        // A session takes 256 interests: a fresh one for every 256.
+        if n % 256 == 0 {
+            let made = call(w, t, Call::SessionCreate, &[endpoint, n + 1, 0]);
+            if let Err(outcome) = keep(w, p, 2, made) {
+                return outcome;
+            }
+        }
+        call(w, t, Call::QueueAdd, &[kept(w, p, 1), kept(w, p, 2), n, 1, 1])
+    }),
+    ("IoPorts", |w, p, t, n| call(w, t, Call::Derive, &[kept(w, p, 8), 0x1ff, n % 200, 1])),
+    ("DeviceMemory", |w, p, t, n| call(w, t, Call::Derive, &[kept(w, p, 9), 0x1ff, n % 64 * PAGE, PAGE])),
 ];
+
+/// Gives a filler what it can't make itself: a capability to the log, for those who want memory looked at, and ranges of
+/// ports and registers. (Views of memory for devices stay until they are released, whoever made them.)
+fn equip(w: &mut World, process: Id<Process>) {
+    let root = w.kernel.root_quota();
+    let ports = w.kernel.ports_new(root, 0, 256).unwrap();
+    let registers = w.kernel.device_memory_new(root, 0, 64).unwrap();
+    for (at, kind, object) in
+        [(7, Kind::Log, 0), (8, Kind::IoPorts, ports.raw()), (9, Kind::DeviceMemory, registers.raw())]
+    {
+        let handle = w.kernel.cap_insert(process, kind, object, Rights::all(), None).unwrap().word();
+        w.kernel.user_write(process, HOME + PAGE + 64 + 8 * at, &handle.to_le_bytes()).unwrap();
+    }
+}
 
 /// Fills the account of a process with one sort of thing; answers how many it got, and what ended it.
 fn fill(w: &mut World, process: Id<Process>, thread: Id<Thread>, maker: Maker, most: u64) -> (u64, Option<Outcome>) {
-    // A capability to the log, for those who want memory looked at.
-    let log = w.kernel.cap_insert(process, Kind::Log, 0, Rights::WRITE, None).unwrap().word();
-    w.kernel.user_write(process, HOME + PAGE + 64 + 56, &log.to_le_bytes()).unwrap();
+    equip(w, process);
     for n in 0..most {
         match maker(w, process, thread, n) {
             Outcome::Done(_) => {}
