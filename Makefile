@@ -18,7 +18,7 @@ include mk/image.mk
 include mk/test.mk
 include mk/lint.mk
 
-.PHONY: FORCE help setup qemu run bench doc reference clean
+.PHONY: FORCE help setup qemu run bench costs doc reference clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/\1\t\2/p' $(MAKEFILE_LIST) | grep -v '^\s' \
@@ -39,6 +39,10 @@ run: run-parts ## run one command inside: make run CMD='ls /'
 
 bench: run-parts ## the measurements: a table here and build/bench.json
 	@$(HOST_BIN)/mk-bench --out build/bench.json
+
+costs: run-parts ## measure what each call costs, and write docs/costs.txt and the reference anew
+	@$(HOST_BIN)/mk-bench --write-costs docs/costs.txt
+	@$(MAKE) reference
 
 doc: build/toolchain.mk ## the reference pages of every crate, under build/target/doc
 	$(CARGO) doc --no-deps --document-private-items

@@ -7,12 +7,13 @@
 //! these together into "boot, run commands, power off". Above them: `mk-run`, `mk-qemu` and the
 //! runner of the system tests ([`runner`], [`suites`]). [`workspace`] reads the source tree for
 //! the rules that `tests/rules.rs` keeps. [`pairs`] finds documented errors without a test; [`reference`] makes the page of the
-//! kernel's calls.
+//! kernel's calls, [`costs`] keeps what they take.
 #![forbid(unsafe_code)]
 
 pub mod agent;
 pub mod capture;
 pub mod context;
+pub mod costs;
 pub mod deadline;
 pub mod emulator;
 pub mod error;

@@ -2,7 +2,9 @@
 //!
 //! `docs/reference.md` is what [`page`] says; a test holds the file against it, `make reference` writes it anew.
 
+use crate::costs::{self, Costs};
 use abi::call::Call;
+use abi::cost;
 use abi::error::Error;
 use abi::refusal;
 use abi::Kind;
@@ -19,7 +21,12 @@ registers, `kernel/abi/src/message.rs` what messages look like.
 A call is refused with `BadHandle`, `WrongKind` or `NoRight` if its first argument is not what the call asks for; that is asked before
 anything else. The errors below are the others. Every pair of call and error is provoked by a test on the host (`mk-pairs`).
 A call that says *may wait* can leave its caller waiting; all others come back at once, or after a bounded
-number of steps between which interrupts are served. What calls cost in instructions is measured by `make bench`.
+number of steps between which interrupts are served.
+
+*Costs* are instructions from user code and back, for the plainest use of a call: one object, one page, no capability or lease, nobody
+waiting; they are measured (`make costs`), and a test fails when a call takes a quarter more. What the cost grows with is said beside
+it. Calls without a number need a device or the system's own capability, or do not come back. The message calls are measured as pairs by
+`make bench`.
 
 ";
 
@@ -44,7 +51,7 @@ fn link(call: Call) -> String {
     format!("[`{0}`](#{0})", call.name())
 }
 
-fn call_entry(out: &mut String, call: Call) {
+fn call_entry(out: &mut String, call: Call, costs: &Costs) {
     let list = |names: &[&str]| names.iter().filter(|n| **n != "zero").copied().collect::<Vec<_>>().join(", ");
     let _ = writeln!(out, "### {}\n\n{}\n", call.name(), call.text());
     let results = list(call.results());
@@ -56,6 +63,15 @@ fn call_entry(out: &mut String, call: Call) {
     }
     if call.blocks() {
         out.push_str("May wait.\n");
+    }
+    let growth = cost::grows_with(call);
+    match costs.get(call.name()) {
+        Some(cost) => {
+            let _ = writeln!(out, "Costs {cost} instructions; grows with {growth}.");
+        }
+        None => {
+            let _ = writeln!(out, "Its cost grows with {growth}.");
+        }
     }
     let errors: &[(Error, &str)] = refusal::of(call);
     if !errors.is_empty() {
@@ -72,7 +88,8 @@ pub fn page() -> String {
     let mut out = String::from(HEAD);
     objects(&mut out);
     out.push_str("## Calls\n\n");
-    Call::ALL.iter().for_each(|call| call_entry(&mut out, *call));
+    let costs = costs::parse(include_str!("../../docs/costs.txt")).expect("make costs writes it");
+    Call::ALL.iter().for_each(|call| call_entry(&mut out, *call, &costs));
     out.truncate(out.trim_end().len());
     out.push('\n');
     out

@@ -8,10 +8,12 @@
 //! - [`row`]: a result
 //! - [`raw`]: calls without the library around them
 //! - [`measure`]: the operations
+//! - [`costs`]: each call by itself
 #![cfg_attr(target_os = "none", no_std)]
 
 extern crate alloc;
 
+pub mod costs;
 pub mod measure;
 pub mod raw;
 pub mod row;

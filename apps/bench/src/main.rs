@@ -1,5 +1,5 @@
-//! `app-bench`: prints the rows; `server` and `nothing` are the parts its
-//! second processes play.
+//! `app-bench`: prints the rows, or what calls cost (`calls`); `server` and
+//! `nothing` are the parts its second processes play.
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
 
@@ -19,6 +19,7 @@ fn run() -> u64 {
     let outcome = match start::arguments().get(1).map(|a| a.as_str()) {
         Some("server") => measure::serve(),
         Some("nothing") => Ok(()),
+        Some("calls") => print_costs(),
         _ => print_all(),
     };
     match outcome {
@@ -28,6 +29,11 @@ fn run() -> u64 {
             1
         }
     }
+}
+
+fn print_costs() -> Result<()> {
+    let out = start::handle(abi::start::names::STDOUT).map(File::from_handle).ok_or(abi::Error::NotFound)?;
+    out.write_all(app_bench::costs::all()?.as_bytes())
 }
 
 fn print_all() -> Result<()> {

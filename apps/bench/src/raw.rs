@@ -26,6 +26,13 @@ pub fn empty() {
     }
 }
 
+/// Any call: the status and three results.
+#[inline(always)]
+pub fn any(call: Call, arguments: [u64; 6]) -> (u64, [u64; 3]) {
+    // SAFETY: callers name memory of their own that lives through the call, and map nothing over anything.
+    unsafe { scheme::rt::syscall::raw(call, arguments) }
+}
+
 /// A call with whatever is in the message registers: no words put in or taken out. The status.
 #[inline(always)]
 pub fn call_bare(session: Handle, tag: u64, extras: u64) -> u64 {

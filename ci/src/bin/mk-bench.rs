@@ -4,12 +4,15 @@
 //! writes one JSON object a line: `name`, `value`, `unit`, and what belongs beside it
 //! (`cr3_loads`, `kernel_entries`, `tlb_flushes`; `limit`, where there is one to keep). Here they become a
 //! table and `build/bench.json`. A value past its limit makes the whole fail.
+//!
+//! With `--write-costs` or `--check-costs` it measures what each call costs instead: see [`ci::costs`].
 #![forbid(unsafe_code)]
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use ci::context::Context;
+use ci::costs;
 use ci::deadline::Deadline;
 use ci::guest::{handouts, Guest, Outcome};
 use ci::input::Input;
@@ -24,8 +27,10 @@ fn main() -> ExitCode {
     while let Some(argument) = arguments.next() {
         match (argument.as_str(), arguments.next()) {
             ("--out", Some(path)) => out = path.into(),
+            ("--write-costs", Some(path)) => return told(write_costs(&path)),
+            ("--check-costs", Some(path)) => return told(check_costs(&path)),
             _ => {
-                eprintln!("usage: mk-bench [--out FILE]");
+                eprintln!("usage: mk-bench [--out FILE | --write-costs FILE | --check-costs FILE]");
                 return ExitCode::from(2);
             }
         }
@@ -50,11 +55,44 @@ fn main() -> ExitCode {
     }
 }
 
+fn told(done: Result<(), String>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(words) => {
+            eprintln!("bench: {words}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Measures what each call costs, and writes it.
+fn write_costs(path: &str) -> Result<(), String> {
+    let measured = costs::parse(&inside(&["app-bench", "calls"])?)?;
+    std::fs::write(path, costs::lines(&measured)).map_err(|error| format!("{path}: {error}"))
+}
+
+/// Measures what each call costs, and complains of what is written where that is not so any more.
+fn check_costs(path: &str) -> Result<(), String> {
+    let written = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
+    let measured = costs::parse(&inside(&["app-bench", "calls"])?)?;
+    let differences = costs::differences(&costs::parse(&written)?, &measured);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(format!("{} (make costs)", differences.join("; ")))
+}
+
 fn measure() -> Result<Vec<Value>, String> {
+    rows(&inside(&["app-bench"])?)
+}
+
+/// What a program prints that is run inside, where an instruction is a nanosecond.
+fn inside(command: &[&str]) -> Result<String, String> {
     let context = Context::new(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/..")));
     let mut machine = context.direct();
     machine.icount = true;
-    machine.handouts = handouts(&["app-bench".into()], &[]).map_err(|error| error.to_string())?;
+    machine.handouts = handouts(&command.iter().map(|word| word.to_string()).collect::<Vec<_>>(), &[])
+        .map_err(|error| error.to_string())?;
     let deadline = Deadline::seconds(SECONDS);
     let mut guest = Guest::boot(&machine, deadline, Box::new(|_| {})).map_err(|error| error.to_string())?;
     let mut outcome = Outcome::default();
@@ -62,9 +100,11 @@ fn measure() -> Result<Vec<Value>, String> {
         .follow(Input::Bytes(Vec::new()), &mut outcome, deadline)
         .map_err(|end| format!("{end}\n{}", guest.emulator().log().tail(40)))?;
     if status != 0 {
-        return Err(format!("app-bench ended with {status}\n{}{}", outcome.text(), outcome.error_text()));
+        let log = guest.emulator().log().tail(20);
+        let said = format!("{}{}", outcome.text(), outcome.error_text());
+        return Err(format!("{} ended with {status}\n{said}{log}", command.join(" ")));
     }
-    rows(&outcome.text())
+    Ok(outcome.text())
 }
 
 /// The rows in a bench program's output.

@@ -15,6 +15,12 @@ pub fn units() -> Vec<Unit> {
         long: false,
         work: Work::Alone(Box::new(bench)),
     }];
+    units.push(Unit {
+        name: "make costs: no call takes more than the reference says".into(),
+        weight: 1,
+        long: false,
+        work: Work::Alone(Box::new(costs)),
+    });
     for (platform, chipset) in [(Platform::Q35, "q35"), (Platform::Pc, "pc")] {
         let plan = BootPlan::new(move |context, folder| {
             let image = Volume::image(folder);
@@ -39,4 +45,11 @@ fn bench(_: &Context) -> Verdict {
     let folder = scratch()?;
     let out = folder.path().join("bench.json");
     tool(&path_text(&program), &["--out", &path_text(&out)]).map(drop)
+}
+
+/// What calls cost, as the reference tells it.
+fn costs(context: &Context) -> Verdict {
+    let exe = std::env::current_exe().map_err(|error| error.to_string())?;
+    let file = context.top.join(crate::costs::PATH);
+    tool(&path_text(&exe.with_file_name("mk-bench")), &["--check-costs", &path_text(&file)]).map(drop)
 }

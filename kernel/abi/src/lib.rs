@@ -22,6 +22,7 @@
 
 pub mod boot;
 pub mod call;
+pub mod cost;
 pub mod error;
 pub mod event;
 pub mod fault;

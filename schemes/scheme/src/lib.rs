@@ -79,3 +79,8 @@ pub mod time;
 pub mod wire;
 
 pub use abi::{Error, Handle, Result, Rights};
+
+/// The examples in the kernel's own page, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../kernel/README.md")]
+struct KernelExamples;
