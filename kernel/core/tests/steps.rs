@@ -1,5 +1,6 @@
-//! Calls that work in steps, with an interrupt pending at every look: what is to be seen between two steps,
-//! and what is left when the caller goes in the midst.
+//! Calls that work in steps, with an interrupt pending at every look.
+//!
+//! What is to be seen between two steps, and what is left when the caller goes in the midst.
 
 use abi::call::Call;
 use abi::memory::{MemoryFlags, Protection, PAGE_SIZE as PAGE};
