@@ -185,3 +185,48 @@ fn a_clone_leaves_the_register_of_its_progress_as_it_was() {
     assert!(s.w.kernel.user_read(s.process, MEMORY, &mut [0]).is_ok());
     s.w.end();
 }
+
+#[test]
+fn a_clone_that_is_half_made_can_not_be_touched() {
+    let mut s = Scene::new();
+    let other = s.w.thread(s.process, 10);
+    let [memory, ..] = s.w.ok(s.thread, Call::MemoryCreate, &[QUOTA, 64, RUN]);
+    assert!(s.begin(Call::MemoryClone, &[memory, QUOTA, 0, 64]));
+    let half = s.w.kernel.threads[s.thread].registers.r9.get();
+    s.calm();
+    s.w.kernel.user_write(s.process, LENT, b"too early").unwrap();
+    for call in [Call::MemoryWrite, Call::MemoryRead] {
+        assert_eq!(s.w.err(other, call, &[half, 63 * PAGE, LENT, 8]), Error::NoRight);
+    }
+    while s.again(Call::MemoryClone) {}
+    assert!(matches!(s.w.outcome(s.thread), Outcome::Done(_)));
+    s.w.ok(other, Call::MemoryWrite, &[half, 63 * PAGE, LENT, 8]);
+    s.w.end();
+}
+
+#[test]
+fn what_a_clone_of_a_space_has_touched_already_is_kept() {
+    let mut s = Scene::new();
+    let [memory, ..] = s.w.ok(s.thread, Call::MemoryCreate, &[QUOTA, 64, 0]);
+    let [at, ..] = s.w.ok(s.thread, Call::SpaceMap, &[SPACE, memory, 0x5000_0000, 0, 64 * PAGE, 3]);
+    for page in 0..64 {
+        s.w.kernel.user_write(s.process, at + page * PAGE, &[1]).unwrap();
+    }
+    s.w.kernel.user_write(s.process, LENT, b"copy").unwrap();
+    let [child, space, ..] = s.w.ok(s.thread, Call::ProcessCreate, &[QUOTA, LENT, 4, 10, 0]);
+    let copy = s.w.object::<Process>(s.process, child);
+    assert!(s.begin(Call::SpaceClone, &[SPACE, space, 0]));
+    // Somebody in the new process is faster than the clone.
+    while s.w.kernel.user_write(copy, at + 63 * PAGE, &[2]).is_err() {
+        assert!(s.again(Call::SpaceClone));
+    }
+    while s.again(Call::SpaceClone) {}
+    s.calm();
+    let byte = |s: &Scene, process, page: u64| {
+        let mut byte = [0];
+        s.w.kernel.user_read(process, at + page * PAGE, &mut byte).unwrap();
+        byte[0]
+    };
+    assert_eq!((byte(&s, copy, 62), byte(&s, copy, 63), byte(&s, s.process, 63)), (1, 2, 1));
+    s.w.end();
+}

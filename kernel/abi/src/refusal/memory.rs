@@ -54,7 +54,6 @@ refusals! {
         WrongKind "it names no account",
         NoRight "it lacks MANAGE",
         BadArgument "no pages, or not inside the object",
-        NotSupported "the object has a pager",
         TableFull "the caller's table has no free entry",
         OutOfQuota "the account has nothing left for the clone's tables or copies",
         OutOfMemory "there is no frame for the clone's tables or copies",
@@ -67,7 +66,6 @@ refusals! {
         Busy "the second space is not empty",
         Exists "the second space was mapped into meanwhile",
         Closed "one of the spaces is ending",
-        NotSupported "an object with a pager is to be copied",
         OutOfQuota "the second space's account has nothing left",
         OutOfMemory "there is no free frame",
     }

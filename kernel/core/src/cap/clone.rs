@@ -71,7 +71,7 @@ impl<M: Machine> Kernel<M> {
     fn names_half_made(&self, cap: Id<Cap>) -> bool {
         let entry = &self.caps[cap];
         entry.kind() == Some(Kind::Memory)
-            && Id::try_new(entry.object.get() as usize).is_some_and(|id| self.memory_is_begun(id))
+            && Id::try_new(entry.object.get() as usize).is_some_and(|id| self.memory_is_half_made(id))
     }
 
     fn entry_clone(&self, from: Id<Process>, cap: Id<Cap>, to: Id<Process>, copy: Id<Cap>) {

@@ -5,7 +5,11 @@
 //! first; while there are any, no translation of it allows stores, and [`Kernel::memory_bring`] for a store gives the
 //! writing object a frame of its own, at its own account's cost. What a device or another process may write without asking
 //! (pinned, mapped by a lease, an IPC buffer) is copied at once, and so is a run, whose frames are its own for good.
-//! Cloning goes in steps: a clone that is not done yet has its later pages absent.
+//! Cloning goes in steps: a clone that is not done yet has its later pages absent, and what is touched there before its turn
+//! stays as it is.
+//!
+//! An object with a pager shares no frames: its pages come and go as the pager likes. Its clone keeps it *behind* itself, and a
+//! page that the clone does not have is copied from there when it is first touched, or asked for.
 
 use crate::address::{FrameNumber, VirtAddr};
 use crate::id::Id;
@@ -25,21 +29,46 @@ const COPIES: u32 = 2;
 
 impl<M: Machine> Kernel<M> {
     /// A fresh object, without references, to become the clone of part of another. Errors: `BadArgument` (not inside the
-    /// source, no pages), `NotSupported` (the source has a pager), `OutOfQuota`, `OutOfMemory`.
+    /// source, no pages), `OutOfQuota`, `OutOfMemory`.
     pub(crate) fn clone_new(&self, source: Id<Memory>, quota: Id<Quota>, first: u64, pages: u64) -> Result<Id<Memory>> {
         let object = &self.memories[source];
-        if self.is_paged(source) {
-            return Err(Error::NotSupported);
-        }
         let end = first.checked_add(pages).ok_or(Error::BadArgument)?;
         if end > object.length_pages.get() {
             return Err(Error::BadArgument);
         }
-        let clone = self.memory_new(quota, pages, MemoryFlags::empty())?;
-        self.memories[clone].cloned_from.set(object.header.object_id.get());
-        self.memories[clone].clone_next.set(first.saturating_add(1));
-        self.memories[clone].clone_first.set(first);
-        Ok(clone)
+        let id = self.memory_new(quota, pages, MemoryFlags::empty())?;
+        let clone = &self.memories[id];
+        clone.cloned_from.set(object.header.object_id.get());
+        clone.clone_first.set(first);
+        let (behind, before) = if self.is_paged(source) {
+            (Some(source), 0)
+        } else {
+            clone.clone_next.set(first.saturating_add(1));
+            (object.behind.get(), object.behind_first.get())
+        };
+        if let Some(behind) = behind {
+            self.retain(behind);
+            clone.behind.set(Some(behind));
+            clone.behind_first.set(before.saturating_add(first));
+        }
+        Ok(id)
+    }
+
+    /// A page of an object that it does not have: a copy of the one behind it, or an empty one. Errors: `OutOfQuota`,
+    /// `OutOfMemory`, those of [`Kernel::pager_bring`].
+    pub(crate) fn page_fresh(&self, id: Id<Memory>, page: u64) -> Result<FrameNumber> {
+        let memory = &self.memories[id];
+        let quota = memory.header.quota.get().expect("invariant: an object has an account");
+        let Some(behind) = memory.behind.get() else { return self.frame_allocate(quota) };
+        let from = self.pager_bring(behind, memory.behind_first.get().saturating_add(page), Access::Read)?;
+        let fresh = self.frame_allocate(quota)?;
+        self.machine.copy(from, 0, fresh, 0, PAGE_SIZE as usize);
+        Ok(fresh)
+    }
+
+    /// Whether an object is a clone that is still being made.
+    pub(crate) fn clone_is_begun(&self, id: Id<Memory>) -> bool {
+        self.memories[id].clone_next.get() != 0
     }
 
     /// A step of cloning; answers whether it is done. Errors: `OutOfQuota`, `OutOfMemory` (tables and copies are the clone's).
@@ -67,6 +96,10 @@ impl<M: Machine> Kernel<M> {
                 break;
             }
             let place = self.memory_place(clone, at.saturating_sub(first))?;
+            if place.get().0 != 0 {
+                at = at.saturating_add(1);
+                continue;
+            }
             if own {
                 copied = copied.saturating_add(1);
                 let quota = target.header.quota.get().expect("invariant: an object has an account");

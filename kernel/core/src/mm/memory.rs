@@ -32,6 +32,9 @@ impl Object for Memory {
     }
     fn end<M: Machine>(kernel: &Kernel<M>, id: Id<Memory>) {
         kernel.pager_forget(id);
+        if let Some(behind) = kernel.memories[id].behind.replace(None) {
+            kernel.release(behind);
+        }
         kernel.reap_later(Reap::Memory(id));
     }
 }
@@ -147,6 +150,11 @@ impl<M: Machine> Kernel<M> {
         self.memory_is_begun(id)
     }
 
+    /// Whether an object is still being made by a call that goes in steps.
+    pub(crate) fn memory_is_half_made(&self, id: Id<Memory>) -> bool {
+        self.memory_is_begun(id) || self.clone_is_begun(id)
+    }
+
     /// Whether an object is a run whose frames have not all been taken up.
     pub(crate) fn memory_is_begun(&self, id: Id<Memory>) -> bool {
         let memory = &self.memories[id];
@@ -258,8 +266,7 @@ impl<M: Machine> Kernel<M> {
         let place = self.memory_place(id, page)?;
         let there = place.get();
         if there.0 == 0 {
-            let quota = memory.header.quota.get().expect("invariant: an object has an account");
-            let fresh = self.frame_allocate(quota)?;
+            let fresh = self.page_fresh(id, page)?;
             place.set(fresh);
             memory.resident.update(|n| n.saturating_add(1));
             return Ok(fresh);

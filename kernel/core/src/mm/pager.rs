@@ -128,7 +128,7 @@ impl<M: Machine> Kernel<M> {
 
     fn page_move(&self, id: Id<Memory>, page: u64, from: Id<Memory>, at: u64) -> Result<()> {
         let source = &self.memories[from];
-        if source.is_run() || self.is_paged(from) || at >= source.length_pages.get() {
+        if source.is_run() || self.is_paged(from) || source.behind.get().is_some() || at >= source.length_pages.get() {
             return Err(Error::BadArgument);
         }
         if source.pins.get() > 0 {

@@ -16,8 +16,8 @@ use abi::{Error, Result};
 
 impl<M: Machine> Kernel<M> {
     /// A step of cloning a space from an address on; answers the address to go on from, or none at the end. Errors:
-    /// `Exists` (something is mapped there already), `Closed` (the space is ending), `NotSupported` (an object with a pager is
-    /// to be copied), `OutOfQuota`, `OutOfMemory` (of the new space's account).
+    /// `Exists` (something is mapped there already), `Closed` (the space is ending), `OutOfQuota`,
+    /// `OutOfMemory` (of the new space's account).
     pub(crate) fn space_clone_step(&self, source: Id<Space>, into: Id<Space>, from: u64) -> Result<Option<u64>> {
         if self.spaces[into].ending.get() || self.spaces[source].ending.get() {
             return Err(Error::Closed);

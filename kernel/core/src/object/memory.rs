@@ -44,6 +44,10 @@ pub struct Memory {
     pub clone_first: Field<u64>,
     /// A clone that is not done yet: the source's page that is looked at next, plus one; 0: it is done.
     pub clone_next: Field<u64>,
+    /// A clone of an object with a pager, or of such a clone: that object, whose pages it copies when they are first touched.
+    pub behind: Field<Link<Memory>>,
+    /// The page of that object that is its first.
+    pub behind_first: Field<u64>,
     /// Paged: the endpoint that absent pages are asked for at (not a reference: an endpoint that ends leaves its objects).
     pub pager: Field<Link<Endpoint>>,
     /// Paged: that endpoint is gone.

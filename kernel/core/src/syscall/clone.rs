@@ -19,43 +19,43 @@ const CLONE: Rights = Rights::TRANSFER
 
 impl<M: Machine> Kernel<M> {
     /// `memory_clone`. Errors: `BadHandle`, `WrongKind`, `NoRight` (the account; `MANAGE` is asked), `BadArgument` (no pages, or
-    /// not inside the object), `NotSupported` (the object has a pager), `TableFull`, `OutOfQuota`, `OutOfMemory`. One that
+    /// not inside the object), `TableFull`, `OutOfQuota`, `OutOfMemory`. One that
     /// fails half-way leaves nothing.
     pub fn memory_clone(&self, cx: &Context) -> Result<Answer> {
         let source = cx.id::<Memory>();
-        let (handle, clone) = match cx.arg(4) {
+        let (cap, clone) = match cx.arg(4) {
             0 => {
                 let quota = self.resolve(cx, cx.arg(1), Kind::Quota, Rights::MANAGE)?.id::<Quota>();
                 self.cap_room(cx.process, 1)?;
                 let clone = self.clone_new(source, quota, cx.arg(2), cx.arg(3))?;
-                (self.cap_give(cx, Kind::Memory, clone.raw(), CLONE).word(), clone)
+                // It allows nothing before it is done.
+                let handle = self.cap_give(cx, Kind::Memory, clone.raw(), Rights::empty());
+                (self.lookup(cx.process, handle, Kind::Memory, Rights::empty())?, clone)
             }
             // Half made: it is in the caller's table already.
             word => {
-                let clone = self.resolve(cx, word, Kind::Memory, Rights::WRITE)?.id::<Memory>();
-                let is_clone = self.memories[clone].cloned_from.get() == self.memories[source].header.object_id.get();
-                if !is_clone {
-                    return Err(Error::BadArgument);
-                }
-                (word, clone)
+                let subject = self.resolve(cx, word, Kind::Memory, Rights::empty()).map_err(|_| Error::BadArgument)?;
+                let clone = subject.id::<Memory>();
+                let from = self.memories[clone].cloned_from.get();
+                let is_half = self.clone_is_begun(clone) && from == self.memories[source].header.object_id.get();
+                (subject.cap.filter(|_| is_half).ok_or(Error::BadArgument)?, clone)
             }
         };
+        let handle = self.caps[cap].handle();
         loop {
             match self.clone_step(source, clone) {
                 Ok(true) => {
+                    self.caps[cap].arm(CLONE);
                     cx.registers.r9.set(0);
-                    return Ok(Answer::one(handle));
+                    return Ok(Answer::one(handle.word()));
                 }
                 Ok(false) if self.machine.interrupt_pending() => {
-                    cx.registers.r9.set(handle);
+                    cx.registers.r9.set(handle.word());
                     return Ok(Answer::Again);
                 }
                 Ok(false) => {}
                 Err(error) => {
-                    if let Some(handle) = abi::Handle::from_word(handle) {
-                        // It has no children yet but by the caller's own doing; then it stays with them.
-                        let _ = self.cap_close(cx.process, handle);
-                    }
+                    let _ = self.cap_close(cx.process, handle);
                     cx.registers.r9.set(0);
                     return Err(error);
                 }
@@ -64,8 +64,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// `space_clone`. Errors: `BadHandle`, `WrongKind`, `NoRight` (the second space; `MANAGE` is asked), `BadArgument` (the same
-    /// space), `Busy` (the second is not empty), `Exists` (it was mapped into meanwhile), `Closed`, `NotSupported` (an object
-    /// with a pager is to be copied), `OutOfQuota`, `OutOfMemory`. What was cloned by then stays in the second space.
+    /// space), `Busy` (the second is not empty), `Exists` (it was mapped into meanwhile), `Closed`,
+    /// `OutOfQuota`, `OutOfMemory`. What was cloned by then stays in the second space.
     pub fn space_clone(&self, cx: &Context) -> Result<Answer> {
         let source = cx.id::<Space>();
         let into = self.resolve(cx, cx.arg(1), Kind::AddressSpace, Rights::MANAGE)?.id::<Space>();

@@ -74,14 +74,6 @@ fn a_pin_without_a_buffer_to_tell_its_ranges_in_is_refused() {
 }
 
 #[test]
-fn private_memory_with_a_pager_is_not_cloned_with_its_space() {
-    let mut s = Scene::new();
-    let (paged, into) = (s.paged, s.child_space);
-    s.d.call(Call::SpaceMap, &[SELF_SPACE, paged, AT, 0, PAGE, RW]).expect("it is free");
-    s.refused(Call::SpaceClone, &[SELF_SPACE, into, 0], Error::NotSupported);
-}
-
-#[test]
 fn watching_for_nothing_is_refused() {
     let mut s = Scene::new();
     let (quota, system, notification) = (s.quota, s.system, s.notification);
