@@ -5,7 +5,7 @@
 //! - [`raw`]: faults on purpose, raw calls
 //! - [`disk`]: a block driver's counters, for tests that attach one
 //! - one file a subject: [`die`], [`handles`], [`names`], [`messages`], [`leases`], [`mapped`], [`frames`], [`memory`], [`fork`],
-//!   [`pager`], [`objects`], [`event`], [`futex`], [`process`], [`time`], [`registers`], [`upcall`], [`debug`], [`revoke`], [`security`], [`quota`],
+//!   [`pager`], [`objects`], [`threads`], [`restart`], [`journal`], [`event`], [`futex`], [`process`], [`time`], [`registers`], [`upcall`], [`debug`], [`revoke`], [`security`], [`quota`],
 //!   [`chaos`]
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
@@ -22,6 +22,7 @@ mod fork;
 mod frames;
 mod futex;
 mod handles;
+mod journal;
 mod leases;
 mod mapped;
 mod memory;
@@ -34,9 +35,11 @@ mod process;
 mod quota;
 mod raw;
 mod registers;
+mod restart;
 mod revoke;
 mod security;
 mod tap;
+mod threads;
 mod time;
 mod upcall;
 
@@ -53,8 +56,12 @@ fn all() -> Vec<&'static Test> {
         time::TESTS,
         handles::TESTS,
         names::TESTS,
+        journal::TESTS,
         objects::TESTS,
+        threads::TESTS,
+        threads::PRIORITIES,
         messages::TESTS,
+        restart::TESTS,
         memory::TESTS,
         fork::TESTS,
         pager::TESTS,
