@@ -74,7 +74,7 @@ fn cost() -> Check {
 }
 
 /// Forks, and waits for the end of the child.
-fn child(run: impl FnOnce() -> u64 + 'static) -> Check<Status> {
+pub fn child(run: impl FnOnce() -> u64 + 'static) -> Check<Status> {
     let process = works("forking", clone::fork(Handle::SELF_QUOTA, "fork", 64, run))?;
     let over = works("a notification", calls::notification_create(Handle::SELF_QUOTA))?;
     works("watching it", calls::process_watch(process, over, 1))?;

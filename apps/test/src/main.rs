@@ -7,6 +7,7 @@
 //! - one file a subject: [`die`], [`handles`], [`names`], [`messages`], [`leases`], [`mapped`], [`frames`], [`memory`], [`fork`],
 //!   [`pager`], [`objects`], [`threads`], [`restart`], [`journal`], [`event`], [`futex`], [`process`], [`time`], [`registers`], [`upcall`], [`debug`], [`revoke`], [`security`], [`quota`],
 //!   [`chaos`]
+//! - [`roots`]: the program in init's place, and what is tried there: [`ports`], [`interrupt`], [`domain`], [`system`], [`policy`]
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
 #![deny(unsafe_code)]
@@ -17,11 +18,13 @@ mod chaos;
 mod debug;
 mod die;
 mod disk;
+mod domain;
 mod event;
 mod fork;
 mod frames;
 mod futex;
 mod handles;
+mod interrupt;
 mod journal;
 mod leases;
 mod mapped;
@@ -31,13 +34,17 @@ mod names;
 mod objects;
 mod pager;
 mod part;
+mod policy;
+mod ports;
 mod process;
 mod quota;
 mod raw;
 mod registers;
 mod restart;
 mod revoke;
+mod roots;
 mod security;
+mod system;
 mod tap;
 mod threads;
 mod time;
@@ -84,6 +91,9 @@ fn all() -> Vec<&'static Test> {
 }
 
 fn run() -> u64 {
+    if roots::are_ours() {
+        return roots::run();
+    }
     let arguments: Vec<String> = start::arguments().into_iter().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let out = Out::new();
@@ -97,6 +107,10 @@ fn run() -> u64 {
         ["die", how] => die::die(how),
         ["list"] => {
             all().iter().for_each(|test| out.line(test.name));
+            0
+        }
+        ["list", "roots"] => {
+            roots::all().iter().for_each(|test| out.line(test.name));
             0
         }
         [] => tap::run(&out, &all()),
