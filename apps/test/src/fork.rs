@@ -75,7 +75,12 @@ fn cost() -> Check {
 
 /// Forks, and waits for the end of the child.
 pub fn child(run: impl FnOnce() -> u64 + 'static) -> Check<Status> {
-    let process = works("forking", clone::fork(Handle::SELF_QUOTA, "fork", 64, run))?;
+    child_of(Handle::SELF_QUOTA, run)
+}
+
+/// The same, with the child charged to an account.
+pub fn child_of(account: Handle, run: impl FnOnce() -> u64 + 'static) -> Check<Status> {
+    let process = works("forking", clone::fork(account, "fork", 64, run))?;
     let over = works("a notification", calls::notification_create(Handle::SELF_QUOTA))?;
     works("watching it", calls::process_watch(process, over, 1))?;
     let end = calls::wait(over, deadline());

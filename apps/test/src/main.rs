@@ -7,7 +7,7 @@
 //! - one file a subject: [`die`], [`handles`], [`names`], [`messages`], [`leases`], [`mapped`], [`frames`], [`memory`], [`fork`],
 //!   [`pager`], [`objects`], [`threads`], [`restart`], [`journal`], [`event`], [`futex`], [`process`], [`time`], [`registers`], [`upcall`], [`debug`], [`revoke`], [`security`], [`quota`],
 //!   [`chaos`]
-//! - [`roots`]: the program in init's place, and what is tried there: [`ports`], [`interrupt`], [`domain`], [`system`], [`policy`]
+//! - [`roots`]: the program in init's place, and what is tried there: [`ports`], [`device_memory`], [`interrupt`], [`domain`], [`system`], [`policy`]
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
 #![deny(unsafe_code)]
@@ -16,6 +16,7 @@ extern crate alloc;
 
 mod chaos;
 mod debug;
+mod device_memory;
 mod die;
 mod disk;
 mod domain;

@@ -3,8 +3,10 @@
 //! Here are the rules, and the kinds that a program makes out of an account alone. [`crate::threads`] has those that come with a
 //! process, [`crate::roots`] those that come out of init's hands.
 
+use crate::fork;
 use crate::part::{content, deadline, status, Part, Role};
 use crate::raw;
+use crate::roots;
 use crate::tap::{check, fail, refused, same, works, Check, Test};
 use crate::threads;
 use abi::call::Call;
@@ -123,16 +125,30 @@ pub fn full(sort: &Sort) -> Check {
 }
 
 /// The same, of what is charged to whoever makes it: in a process with an account of its own.
-pub fn full_of_maker(sort: &Sort) -> Check {
-    content(Part::new("fills-its-account", &[sort.kind.name()]).of_pages(2048).run()?)
+pub fn full_of_maker(sort: &'static Sort) -> Check {
+    let pages = 2048;
+    if roots::are_ours() {
+        // There are no programs to start, but what is ours is a copy's too.
+        let account = works("an account", calls::quota_split(Handle::SELF_QUOTA, pages, 0))?;
+        let end = fork::child_of(account, || status(fills_our_own(sort)));
+        calls::close(account);
+        return content(end?);
+    }
+    content(Part::new("fills-its-account", &[sort.kind.name()]).of_pages(pages).run()?)
 }
 
 /// The parts played here.
 pub const PARTS: &[Role] = &[("fills-its-account", |words| status(fills(words)))];
 
 fn fills(words: &[&str]) -> Check {
-    let kinds = [&SESSION];
-    let Some(sort) = kinds.into_iter().find(|sort| words == [sort.kind.name()]) else { return fail("no such kind") };
+    match words {
+        ["Session"] => fills_our_own(&SESSION),
+        _ => fail("no such kind"),
+    }
+}
+
+/// Leaves of our account what holds a few, and makes more.
+fn fills_our_own(sort: &Sort) -> Check {
     // Room for the handles is taken before there is none.
     let mut room = alloc::vec![Handle::NONE; MANY];
     room.clear();

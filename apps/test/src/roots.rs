@@ -3,9 +3,11 @@
 //! Where it finds them in its table it was started in init's place, by a boot that is made for that (`ci/src/suites/roots.rs`), and
 //! there is nobody but it: it runs the tests here, tells of them in the log, and switches the machine off.
 
-use crate::objects::{charged, charged_to_maker, child, closed, full, granted, revoked, right, tests, Sort};
+use crate::objects::{
+    charged, charged_to_maker, child, closed, full, full_of_maker, granted, revoked, right, tests, Sort,
+};
 use crate::tap::{self, Out, Test};
-use crate::{domain, interrupt, policy, ports, system};
+use crate::{device_memory, domain, interrupt, policy, ports, system};
 use abi::boot::InitHandle;
 use abi::call::Call;
 use abi::memory::{MemoryFlags, Protection, PAGE_SIZE};
@@ -25,8 +27,9 @@ pub fn are_ours() -> bool {
 
 /// The tests that need them, in the order they are run: what is sealed in the end comes last.
 pub fn all() -> Vec<&'static Test> {
-    let subjects = [TESTS, ports::TESTS, interrupt::TESTS, domain::TESTS, system::TESTS, policy::TESTS];
-    subjects.into_iter().flatten().collect()
+    let devices = [ports::TESTS, device_memory::TESTS, interrupt::TESTS, domain::TESTS];
+    let subjects = [TESTS].into_iter().chain(devices).chain([system::TESTS, policy::TESTS]);
+    subjects.flatten().collect()
 }
 
 /// Runs them and switches off; returns where that does not work.
@@ -40,9 +43,6 @@ pub fn run() -> u64 {
 
 /// A port that nothing is at.
 const NO_PORT: u64 = 0xe0;
-/// A page of the screen's old window: no RAM, and nothing that the kernel keeps.
-const WINDOW: u64 = 0xa_0000;
-
 const LOG: Sort = Sort {
     kind: Kind::Log,
     make: |_| calls::derive(root(InitHandle::Log), Rights::all()),
@@ -68,16 +68,16 @@ const PORTS: Sort = Sort {
     args: [NO_PORT, 1, 0, 0, 0],
     right: Rights::READ,
     answer: Ok(()),
-    pages: 0,
+    pages: 24,
 };
 const REGISTERS: Sort = Sort {
     kind: Kind::DeviceMemory,
-    make: |_| calls::derive_range(root(InitHandle::DeviceMemory), Rights::all(), WINDOW, PAGE_SIZE),
+    make: |_| device_memory::page(device_memory::WINDOW),
     call: Call::SpaceMap,
     args: [0, 0, PAGE_SIZE, Protection::READ.bits() as u64, 0],
     right: Rights::READ,
     answer: Ok(()),
-    pages: 0,
+    pages: 24,
 };
 const INTERRUPT: Sort = Sort {
     kind: Kind::Interrupt,
@@ -116,9 +116,9 @@ const PIN: Sort = Sort {
 tests! {
     "log" LOG: closed right child revoked granted;
     "system" SYSTEM: closed right child revoked granted;
-    "port-range" PORTS: closed charged_to_maker right child revoked granted;
-    "register-range" REGISTERS: closed charged_to_maker right child revoked granted;
+    "port-range" PORTS: closed charged_to_maker full_of_maker right child revoked granted;
+    "register-range" REGISTERS: closed charged_to_maker full_of_maker right child revoked granted;
     "interrupt" INTERRUPT: closed charged_to_maker right child revoked granted;
     "domain" DOMAIN: closed charged full right child revoked granted;
-    "pin" PIN: closed charged_to_maker;
+    "pin" PIN: closed charged_to_maker full_of_maker;
 }
