@@ -25,6 +25,21 @@ const MESSAGE: u64 = u64::MAX;
 /// A line that interrupts as long as its device asks.
 const LEVEL: u64 = 1;
 
+/// The line, held until this is dropped: what a test that failed held is not in the way of the next.
+struct Line(Handle);
+
+impl Line {
+    fn new(flags: u64) -> Check<Line> {
+        works("the line", allocate(LINE, flags)).map(|(handle, ..)| Line(handle))
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        calls::close(self.0);
+    }
+}
+
 fn allocate(line: u64, flags: u64) -> Result<(Handle, u64, u64)> {
     calls::interrupt_allocate(root(InitHandle::Interrupt), line, flags)
 }
@@ -38,8 +53,8 @@ fn told() -> Check {
     let serial = Serial::new()?;
     serial.be_quiet()?;
     let (first, second) = (works("a notification", Notification::new())?, works("another", Notification::new())?);
-    let (line, ..) = works("the line", allocate(LINE, 0))?;
-    works("binding", calls::interrupt_bind(line, first.handle(), 0x10))?;
+    let line = Line::new(0)?;
+    works("binding", calls::interrupt_bind(line.0, first.handle(), 0x10))?;
     refused("nobody asks", first.wait_until(1), Error::TimedOut)?;
     for _ in 0..3 {
         serial.ask()?;
@@ -47,56 +62,51 @@ fn told() -> Check {
         serial.be_quiet()?;
         refused("once for each time it asks", first.wait_until(1), Error::TimedOut)?;
     }
-    works("binding it to another", calls::interrupt_bind(line, second.handle(), 0x21))?;
+    works("binding it to another", calls::interrupt_bind(line.0, second.handle(), 0x21))?;
     serial.ask()?;
     same("its bits", works("waiting", second.wait_until(deadline()))?, 0x21)?;
     refused("the first is not told", first.wait_until(1), Error::TimedOut)?;
     serial.be_quiet()?;
-    works("binding it to nobody", calls::interrupt_bind(line, Handle::NONE, 0))?;
+    works("binding it to nobody", calls::interrupt_bind(line.0, Handle::NONE, 0))?;
     serial.ask()?;
     serial.be_quiet()?;
-    refused("nobody is told", second.wait_until(1), Error::TimedOut)?;
-    calls::close(line);
-    Ok(())
+    refused("nobody is told", second.wait_until(1), Error::TimedOut)
 }
 
 fn level() -> Check {
     let serial = Serial::new()?;
     serial.be_quiet()?;
     let bell = works("a notification", Notification::new())?;
-    let (line, ..) = works("the line", allocate(LINE, LEVEL))?;
-    works("binding", calls::interrupt_bind(line, bell.handle(), 2))?;
+    let line = Line::new(LEVEL)?;
+    works("binding", calls::interrupt_bind(line.0, bell.handle(), 2))?;
     serial.ask()?;
     for _ in 0..3 {
         same("its bit", works("waiting", bell.wait_until(deadline()))?, 2)?;
         // The device asks on and on; who is told of it is told once.
         refused("not acknowledged", bell.wait_until(1), Error::TimedOut)?;
-        works("acknowledging", calls::interrupt_acknowledge(line))?;
+        works("acknowledging", calls::interrupt_acknowledge(line.0))?;
     }
     same("its bit", works("waiting", bell.wait_until(deadline()))?, 2)?;
     serial.be_quiet()?;
-    works("acknowledging", calls::interrupt_acknowledge(line))?;
+    works("acknowledging", calls::interrupt_acknowledge(line.0))?;
     refused("nobody asks", bell.wait_until(1), Error::TimedOut)?;
     serial.ask()?;
     same("and again", works("waiting", bell.wait_until(deadline()))?, 2)?;
-    serial.be_quiet()?;
-    calls::close(line);
-    Ok(())
+    serial.be_quiet()
 }
 
 fn one_holder() -> Check {
-    let (line, ..) = works("a line", allocate(LINE, 0))?;
+    let line = Line::new(0)?;
     refused("the same line", allocate(LINE, 0), Error::Exists)?;
     refused("a line that is none", allocate(9999, 0), Error::NotFound)?;
     refused("a line past 32 bits", allocate(1 << 32 | LINE, 0), Error::NotFound)?;
     refused("unknown flags", allocate(LINE + 1, 4), Error::BadArgument)?;
-    refused("of what is no root", calls::interrupt_allocate(line, LINE + 1, 0), Error::BadArgument)?;
-    let copy = works("a copy", calls::derive(line, Rights::all()))?;
-    calls::close(line);
+    refused("of what is no root", calls::interrupt_allocate(line.0, LINE + 1, 0), Error::BadArgument)?;
+    let copy = works("a copy", calls::derive(line.0, Rights::all()))?;
+    drop(line);
     refused("while a copy is held", allocate(LINE, 0), Error::Exists)?;
     calls::close(copy);
-    calls::close(works("once it is given back", allocate(LINE, 0))?.0);
-    Ok(())
+    Line::new(0).map(drop)
 }
 
 fn messages() -> Check {

@@ -121,9 +121,9 @@ fn limits() -> Check {
     let before = used(above)?;
     works("more pages", set(Limit::Pages, 5 * PAGES))?;
     same("its pages", works("looking", calls::quota_info(account))?.0, 5 * PAGES)?;
-    same("pages taken above", used(above)? - before, PAGES)?;
+    same("what is taken above", used(above)?, before + PAGES)?;
     works("fewer", set(Limit::Pages, 3 * PAGES))?;
-    same("pages given back", before - used(above)?, PAGES)?;
+    same("what is given back", used(above)?, before - PAGES)?;
     refused("more than there are above", set(Limit::Pages, 16 * PAGES), Error::OutOfQuota)?;
     let first = works("a process", empty(account))?;
     refused("fewer than are used", set(Limit::Pages, 1), Error::Busy)?;
