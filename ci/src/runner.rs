@@ -46,8 +46,11 @@ pub enum Work {
     /// Many tests in one machine.
     Boot(BootPlan),
     /// Tests that a machine runs by itself, and tells of.
-    Told(Box<dyn Fn(&Context) -> Result<Told, String> + Send>),
+    Told(Tell),
 }
+
+/// Runs such a machine; why there was nothing to tell is the error.
+pub type Tell = Box<dyn Fn(&Context) -> Result<Told, String> + Send>;
 
 /// What a machine told of its own tests.
 pub struct Told {
