@@ -45,6 +45,19 @@ pub enum Work {
     Alone(Box<dyn Fn(&Context) -> Verdict + Send>),
     /// Many tests in one machine.
     Boot(BootPlan),
+    /// Tests that a machine runs by itself, and tells of.
+    Told(Tell),
+}
+
+/// Runs such a machine; why there was nothing to tell is the error.
+pub type Tell = Box<dyn Fn(&Context) -> Result<Told, String> + Send>;
+
+/// What a machine told of its own tests.
+pub struct Told {
+    /// Each test's name, and what came of it.
+    pub tests: Vec<(String, Verdict)>,
+    /// All there is to know of the machine, for the record of a failure.
+    pub record: String,
 }
 
 /// Makes a unit's machine; the folder is the unit's own.
@@ -216,7 +229,24 @@ impl Run<'_> {
                     self.note(&unit.name, verdict, begun, None);
                 }
             }
+            Work::Told(tell) => self.told(&unit.name, &*tell),
             Work::Boot(plan) => BootRun { run: self, name: &unit.name, plan: &plan, guest: None }.all(),
+        }
+    }
+
+    /// What the tests are called is known once they have run: a filter that could name one boots the machine.
+    fn told(&self, unit: &str, tell: &dyn Fn(&Context) -> Result<Told, String>) {
+        let begun = Instant::now();
+        match caught(|| tell(self.context)) {
+            Err(reason) => self.note(unit, Err(reason), begun, None),
+            Ok(told) => {
+                for (name, verdict) in told.tests {
+                    let name = format!("{unit}: {name}");
+                    if self.selected(&name) {
+                        self.note(&name, verdict, begun, Some(told.record.clone()));
+                    }
+                }
+            }
         }
     }
 
@@ -413,7 +443,7 @@ fn panic_line(log: &Capture, from: usize) -> Option<String> {
 }
 
 /// A test that panics on the host has failed; the others go on.
-fn caught(test: impl FnOnce() -> Verdict) -> Verdict {
+fn caught<T>(test: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(test)).unwrap_or_else(|payload| {
         let words = payload.downcast_ref::<String>().map(String::as_str);
         let words = words.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no words");

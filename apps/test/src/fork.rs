@@ -1,8 +1,10 @@
 //! Copy-on-write: clones of memory, and of this process.
 
 use crate::part::{content, deadline};
+use crate::raw;
 use crate::tap::{check, refused, same, works, Check, Test};
-use abi::memory::{MemoryFlags, PAGE_SIZE};
+use abi::call::Call;
+use abi::memory::{Inherit, MemoryFlags, Protection, PAGE_SIZE};
 use abi::{Error, Handle, Rights};
 use alloc::vec::Vec;
 use scheme::process::Status;
@@ -14,11 +16,14 @@ pub const TESTS: &[Test] = &[
     Test { name: "a-clone-costs-its-account-what-it-writes", run: cost },
     Test { name: "fork-is-a-space-clone-and-a-table-copy", run: fork },
     Test { name: "a-forked-childs-stores-are-its-own", run: apart },
+    Test { name: "a-fork-gets-of-each-mapping-what-that-says", run: inherited },
     Test { name: "handle-numbers-are-kept-but-for-replies-and-threads", run: handles },
     Test { name: "a-hundred-forks-leave-nothing-behind", run: many },
 ];
 
 const PAGES: u64 = 64;
+/// SDM 3A, table 6-1: #PF.
+const PAGE_FAULT: u64 = 14;
 
 fn byte(memory: Handle, page: u64) -> Check<u8> {
     let mut byte = [0];
@@ -69,8 +74,13 @@ fn cost() -> Check {
 }
 
 /// Forks, and waits for the end of the child.
-fn child(run: impl FnOnce() -> u64 + 'static) -> Check<Status> {
-    let process = works("forking", clone::fork(Handle::SELF_QUOTA, "fork", 64, run))?;
+pub fn child(run: impl FnOnce() -> u64 + 'static) -> Check<Status> {
+    child_of(Handle::SELF_QUOTA, run)
+}
+
+/// The same, with the child charged to an account.
+pub fn child_of(account: Handle, run: impl FnOnce() -> u64 + 'static) -> Check<Status> {
+    let process = works("forking", clone::fork(account, "fork", 64, run))?;
     let over = works("a notification", calls::notification_create(Handle::SELF_QUOTA))?;
     works("watching it", calls::process_watch(process, over, 1))?;
     let end = calls::wait(over, deadline());
@@ -113,6 +123,39 @@ fn apart() -> Check {
     })?;
     content(status)?;
     same("what the parent sees", SHARED.load(SeqCst), 5)
+}
+
+/// A page that is mapped as a clone is to get it, with a byte of ours.
+fn mapped(inherit: Inherit) -> Check<u64> {
+    let memory = works("memory", calls::memory_create(Handle::SELF_QUOTA, 1, MemoryFlags::empty()))?;
+    let protection = Protection::READ | Protection::WRITE;
+    let place = works("mapping it", raw::map_inherited(memory, PAGE_SIZE, protection, inherit))?;
+    calls::close(memory);
+    raw::store(place, 1);
+    Ok(place)
+}
+
+fn inherited() -> Check {
+    let (copied, shared, left) = (mapped(Inherit::Copy)?, mapped(Inherit::Share)?, mapped(Inherit::Nothing)?);
+    let status = child(move || {
+        let seen = [copied, shared].map(raw::load);
+        raw::store(copied, 2);
+        raw::store(shared, 3);
+        u64::from(seen != [1, 1])
+    })?;
+    content(status)?;
+    same("a store into a copy", raw::load(copied), 1)?;
+    same("a store into what is shared", raw::load(shared), 3)?;
+    raw::store(shared, 4);
+    same("ours is seen too", child(move || u64::from(raw::load(shared)))?, Status::Exited(4))?;
+    same("what is left out", child(move || u64::from(raw::load(left)))?, Status::Faulted(PAGE_FAULT))?;
+    same("it stays ours", raw::load(left), 1)?;
+    let nothing_known = u64::from(Protection::READ.bits()) | 3 << Inherit::SHIFT;
+    let memory = works("memory", calls::memory_create(Handle::SELF_QUOTA, 1, MemoryFlags::empty()))?;
+    let words = [Handle::SELF_SPACE.word(), memory.word(), 0, 0, PAGE_SIZE, nothing_known];
+    refused("another word for it", raw::any_call(Call::SpaceMap, words), Error::BadArgument)?;
+    calls::close(memory);
+    [copied, shared, left].into_iter().try_for_each(|place| works("unmapping", raw::unmap(place, PAGE_SIZE)))
 }
 
 fn handles() -> Check {

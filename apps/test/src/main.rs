@@ -5,8 +5,9 @@
 //! - [`raw`]: faults on purpose, raw calls
 //! - [`disk`]: a block driver's counters, for tests that attach one
 //! - one file a subject: [`die`], [`handles`], [`names`], [`messages`], [`leases`], [`mapped`], [`frames`], [`memory`], [`fork`],
-//!   [`pager`], [`objects`], [`event`], [`futex`], [`process`], [`time`], [`registers`], [`upcall`], [`debug`], [`revoke`], [`security`], [`quota`], [`fill`],
+//!   [`pager`], [`objects`], [`threads`], [`restart`], [`journal`], [`event`], [`futex`], [`process`], [`time`], [`registers`], [`upcall`], [`debug`], [`revoke`], [`security`], [`quota`], [`fill`],
 //!   [`chaos`]
+//! - [`roots`]: the program in init's place, and what is tried there: [`ports`], [`device_memory`], [`interrupt`], [`domain`], [`system`], [`policy`]
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
 #![deny(unsafe_code)]
@@ -15,14 +16,18 @@ extern crate alloc;
 
 mod chaos;
 mod debug;
+mod device_memory;
 mod die;
 mod disk;
+mod domain;
 mod event;
 mod fill;
 mod fork;
 mod frames;
 mod futex;
 mod handles;
+mod interrupt;
+mod journal;
 mod leases;
 mod mapped;
 mod memory;
@@ -31,13 +36,19 @@ mod names;
 mod objects;
 mod pager;
 mod part;
+mod policy;
+mod ports;
 mod process;
 mod quota;
 mod raw;
 mod registers;
+mod restart;
 mod revoke;
+mod roots;
 mod security;
+mod system;
 mod tap;
+mod threads;
 mod time;
 mod upcall;
 
@@ -54,8 +65,12 @@ fn all() -> Vec<&'static Test> {
         time::TESTS,
         handles::TESTS,
         names::TESTS,
+        journal::TESTS,
         objects::TESTS,
+        threads::TESTS,
+        threads::PRIORITIES,
         messages::TESTS,
+        restart::TESTS,
         memory::TESTS,
         fork::TESTS,
         pager::TESTS,
@@ -79,6 +94,9 @@ fn all() -> Vec<&'static Test> {
 }
 
 fn run() -> u64 {
+    if roots::are_ours() {
+        return roots::run();
+    }
     let arguments: Vec<String> = start::arguments().into_iter().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let out = Out::new();
@@ -92,6 +110,10 @@ fn run() -> u64 {
         ["die", how] => die::die(how),
         ["list"] => {
             all().iter().for_each(|test| out.line(test.name));
+            0
+        }
+        ["list", "roots"] => {
+            roots::all().iter().for_each(|test| out.line(test.name));
             0
         }
         [] => tap::run(&out, &all()),

@@ -1,30 +1,42 @@
 //! The rules that hold for every kind of object, kind by kind.
+//!
+//! Here are the rules, and the kinds that a program makes out of an account alone. [`crate::threads`] has those that come with a
+//! process, [`crate::roots`] those that come out of init's hands.
 
-use crate::part::deadline;
+use crate::fork;
+use crate::part::{content, deadline, status, Part, Role};
 use crate::raw;
+use crate::roots;
 use crate::tap::{check, fail, refused, same, works, Check, Test};
+use crate::threads;
 use abi::call::Call;
 use abi::memory::MemoryFlags;
 use abi::{Error, Handle, Kind, Result, Rights};
 use alloc::vec::Vec;
 use scheme::rt::{calls, event, quota};
 
-/// A kind of object that a program makes for itself.
-struct Sort {
-    kind: Kind,
-    /// Makes one, charged to an account.
-    make: fn(Handle) -> Result<Handle>,
+/// A kind of object.
+pub struct Sort {
+    /// Its kind.
+    pub kind: Kind,
+    /// Makes one, charged to an account (or to the caller, where the call says so).
+    pub make: fn(Handle) -> Result<Handle>,
     /// A call on it, the right that this takes, and what it answers for a new one.
-    call: Call,
-    args: [u64; 5],
-    right: Rights,
-    answer: Result<()>,
+    pub call: Call,
+    /// The arguments behind the object.
+    pub args: [u64; 5],
+    /// See `call`.
+    pub right: Rights,
+    /// See `call`.
+    pub answer: Result<()>,
     /// Pages of an account that holds a few, but not many.
-    pages: u64,
+    pub pages: u64,
 }
 
 /// How many are made to see what they cost.
 const FEW: u64 = 4;
+/// No small account holds so many.
+const MANY: usize = 4000;
 
 impl Sort {
     fn one(&self, account: Handle) -> Check<Handle> {
@@ -33,7 +45,28 @@ impl Sort {
 
     fn use_it(&self, handle: Handle) -> Result<()> {
         let [a, b, c, d, e] = self.args;
-        raw::any_call(self.call, [handle.word(), a, b, c, d, e]).map(|_| ())
+        let words = match self.call {
+            // What is mapped stands behind the space.
+            Call::SpaceMap => [Handle::SELF_SPACE.word(), handle.word(), a, b, c, d],
+            _ => [handle.word(), a, b, c, d, e],
+        };
+        raw::any_call(self.call, words).map(|_| ())
+    }
+
+    /// Another capability to one. Nobody derives from a reply, but it can be passed on: to ourselves too.
+    fn derive(&self, handle: Handle, rights: Rights) -> Result<Handle> {
+        match self.kind {
+            Kind::Reply => calls::process_grant(Handle::SELF_PROCESS, handle, rights),
+            _ => calls::derive(handle, rights),
+        }
+    }
+
+    /// Rights that are fewer than a new one's, and from which another can still be had.
+    fn few(&self) -> Rights {
+        match self.kind {
+            Kind::Reply => Rights::TRANSFER | Rights::INSPECT,
+            _ => Rights::DERIVE | Rights::INSPECT,
+        }
     }
 
     /// How many objects of the kind an account pays for.
@@ -44,7 +77,7 @@ impl Sort {
 }
 
 /// "closing a capability": the handle names nothing from then on.
-fn closed(sort: &Sort) -> Check {
+pub fn closed(sort: &Sort) -> Check {
     let handle = sort.one(Handle::SELF_QUOTA)?;
     works("looking at it", calls::inspect(handle))?;
     works("closing it", raw::close(handle))?;
@@ -53,7 +86,7 @@ fn closed(sort: &Sort) -> Check {
 }
 
 /// "every object is charged to a Quota", and comes whole back.
-fn charged(sort: &Sort) -> Check {
+pub fn charged(sort: &Sort) -> Check {
     let account = works("an account", calls::quota_split(Handle::SELF_QUOTA, FEW * sort.pages, 0))?;
     let used = || works("looking at the account", calls::quota_info(account)).map(|(_, used, _)| used);
     let before = (used()?, sort.count(account)?);
@@ -64,18 +97,74 @@ fn charged(sort: &Sort) -> Check {
     check(used()? > before.0, "objects cost nothing")?;
     same("objects", sort.count(account)?, before.1 + FEW)?;
     made.into_iter().for_each(calls::close);
+    threads::end_holders();
     settled(|| Ok((used()?, sort.count(account)?) == before))?;
     calls::close(account);
     Ok(())
 }
 
-/// "out of quota is an error the caller sees", and what was made before stays good.
-fn full(sort: &Sort) -> Check {
-    let account = works("an account", calls::quota_split(Handle::SELF_QUOTA, sort.pages, 0))?;
+/// The same, of what is charged to whoever makes it.
+pub fn charged_to_maker(sort: &Sort) -> Check {
+    let own = Handle::SELF_QUOTA;
+    let before = sort.count(own)?;
     let mut made = Vec::new();
+    for _ in 0..FEW {
+        made.push(sort.one(own)?);
+    }
+    same("objects", sort.count(own)?, before + FEW)?;
+    made.into_iter().for_each(calls::close);
+    settled(|| Ok(sort.count(own)? == before))
+}
+
+/// "out of quota is an error the caller sees", and what was made before stays good.
+pub fn full(sort: &Sort) -> Check {
+    let account = works("an account", calls::quota_split(Handle::SELF_QUOTA, sort.pages, 0))?;
+    filled(sort, account, Vec::new())?;
+    calls::close(account);
+    Ok(())
+}
+
+/// The same, of what is charged to whoever makes it: in a process with an account of its own.
+pub fn full_of_maker(sort: &'static Sort) -> Check {
+    let pages = 2048;
+    if roots::are_ours() {
+        // There are no programs to start, but what is ours is a copy's too.
+        let account = works("an account", calls::quota_split(Handle::SELF_QUOTA, pages, 0))?;
+        let end = fork::child_of(account, || status(fills_our_own(sort)));
+        calls::close(account);
+        return content(end?);
+    }
+    content(Part::new("fills-its-account", &[sort.kind.name()]).of_pages(pages).run()?)
+}
+
+/// The parts played here.
+pub const PARTS: &[Role] = &[("fills-its-account", |words| status(fills(words)))];
+
+fn fills(words: &[&str]) -> Check {
+    match words {
+        ["Session"] => fills_our_own(&SESSION),
+        _ => fail("no such kind"),
+    }
+}
+
+/// Leaves of our account what holds a few, and makes more.
+fn fills_our_own(sort: &Sort) -> Check {
+    // Room for the handles is taken before there is none.
+    let mut room = alloc::vec![Handle::NONE; MANY];
+    room.clear();
+    let (limit, used, _) = works("our account", calls::quota_info(Handle::SELF_QUOTA))?;
+    let rest = limit.saturating_sub(used).saturating_sub(sort.pages);
+    let rest = works("taking the rest of it", calls::quota_split(Handle::SELF_QUOTA, rest, 0))?;
+    filled(sort, Handle::SELF_QUOTA, room)?;
+    calls::close(rest);
+    Ok(())
+}
+
+/// Makes objects until the account is full. `made` has room for [`MANY`].
+fn filled(sort: &Sort, account: Handle, mut made: Vec<Handle>) -> Check {
     let refusal = loop {
         match (sort.make)(account) {
-            Ok(handle) if made.len() < 4000 => made.push(handle),
+            Ok(handle) if made.len() < MANY => made.push(handle),
             Ok(_) => return fail("a small account holds four thousand"),
             Err(error) => break error,
         }
@@ -86,34 +175,33 @@ fn full(sort: &Sort) -> Check {
         works("looking at one", calls::inspect(*handle))?;
     }
     made.into_iter().for_each(calls::close);
+    threads::end_holders();
     settled(|| match (sort.make)(account) {
         Ok(handle) => {
             calls::close(handle);
             Ok(true)
         }
         Err(_) => Ok(false),
-    })?;
-    calls::close(account);
-    Ok(())
+    })
 }
 
 /// "by right": a capability without the right does not do what takes it.
-fn right(sort: &Sort) -> Check {
+pub fn right(sort: &Sort) -> Check {
     let handle = sort.one(Handle::SELF_QUOTA)?;
-    let less = works("a right less", calls::derive(handle, Rights::all().difference(sort.right)))?;
+    let less = works("a right less", sort.derive(handle, Rights::all().difference(sort.right)))?;
     same("without it", sort.use_it(less), Err(Error::NoRight))?;
-    let enough = works("this right alone", calls::derive(handle, sort.right))?;
+    let enough = works("this right alone", sort.derive(handle, sort.right))?;
     same("with it", sort.use_it(enough), sort.answer)?;
     [less, enough, handle].into_iter().for_each(calls::close);
     Ok(())
 }
 
 /// "derive": the child names the same object, with no right that its parent lacks.
-fn child(sort: &Sort) -> Check {
+pub fn child(sort: &Sort) -> Check {
     let handle = sort.one(Handle::SELF_QUOTA)?;
-    let few = Rights::DERIVE | Rights::INSPECT;
-    let middle = works("a child", calls::derive(handle, few))?;
-    let last = works("a child of the child", calls::derive(middle, Rights::all()))?;
+    let few = sort.few();
+    let middle = works("a child", sort.derive(handle, few))?;
+    let last = works("a child of the child", sort.derive(middle, Rights::all()))?;
     let (kind, _, _, object) = works("looking at the parent", calls::inspect(handle))?;
     same("its kind", kind, sort.kind)?;
     let (kind, rights, _, same_object) = works("looking at the last", calls::inspect(last))?;
@@ -124,11 +212,11 @@ fn child(sort: &Sort) -> Check {
 }
 
 /// "revocation removes every descendant".
-fn revoked(sort: &Sort) -> Check {
+pub fn revoked(sort: &Sort) -> Check {
     let handle = sort.one(Handle::SELF_QUOTA)?;
-    let first = works("a child", calls::derive(handle, Rights::all()))?;
-    let second = works("another", calls::derive(handle, Rights::all()))?;
-    let deep = works("a grandchild", calls::derive(first, Rights::all()))?;
+    let first = works("a child", sort.derive(handle, Rights::all()))?;
+    let second = works("another", sort.derive(handle, Rights::all()))?;
+    let deep = works("a grandchild", sort.derive(first, Rights::all()))?;
     works("revoking", calls::revoke(handle))?;
     for gone in [first, second, deep] {
         refused("a descendant", calls::inspect(gone), Error::BadHandle)?;
@@ -139,9 +227,9 @@ fn revoked(sort: &Sort) -> Check {
 }
 
 /// "transfer by right": what does not carry TRANSFER is not granted.
-fn granted(sort: &Sort) -> Check {
+pub fn granted(sort: &Sort) -> Check {
     let handle = sort.one(Handle::SELF_QUOTA)?;
-    let stays = works("without TRANSFER", calls::derive(handle, Rights::all().difference(Rights::TRANSFER)))?;
+    let stays = works("without TRANSFER", sort.derive(handle, Rights::all().difference(Rights::TRANSFER)))?;
     let (process, space) = works("a process", calls::process_create(Handle::SELF_QUOTA, "holder", 1, Handle::NONE))?;
     let grant = |what: Handle| {
         let all = u64::from(Rights::all().bits());
@@ -155,7 +243,7 @@ fn granted(sort: &Sort) -> Check {
 }
 
 /// Waits until what goes in steps is done.
-fn settled(done: impl Fn() -> Check<bool>) -> Check {
+pub fn settled(done: impl Fn() -> Check<bool>) -> Check {
     let until = deadline();
     while !done()? {
         check(scheme::time::now_ns() < until, "the account is not whole again")?;
@@ -245,6 +333,8 @@ const SESSION: Sort = Sort {
     answer: Ok(()),
     pages: 24,
 };
+/// A session as it is used: called. Whoever calls where nobody can ever receive is told at once.
+const CALLED: Sort = Sort { call: Call::Send, right: Rights::SEND, answer: Err(Error::Closed), ..SESSION };
 const REPLY: Sort = Sort {
     kind: Kind::Reply,
     make: calls::reply_create,
@@ -260,16 +350,25 @@ macro_rules! tests {
     ($($noun:literal $sort:ident: $($rule:ident)+;)+) => {
         /// The tests.
         pub const TESTS: &[Test] = &[
-            $($(Test { name: concat!("a-", $noun, tests!(@ $rule)), run: || $rule(&$sort) },)+)+
+            $($(Test { name: concat!("a-", $noun, tests!(@ $rule)), run: || $crate::objects::tidied($rule(&$sort)) },)+)+
         ];
     };
     (@ closed) => { "-that-is-closed-names-nothing" };
     (@ charged) => { "-is-charged-and-comes-whole-back" };
+    (@ charged_to_maker) => { "-is-charged-to-its-maker-and-comes-whole-back" };
+    (@ full_of_maker) => { "-past-its-makers-account-is-refused" };
     (@ full) => { "-past-the-account-is-refused" };
     (@ right) => { "-without-the-right-is-refused" };
     (@ child) => { "-derived-has-no-more-rights" };
     (@ revoked) => { "-revoked-is-gone-with-all-descendants" };
     (@ granted) => { "-is-granted-by-right" };
+}
+pub(crate) use tests;
+
+/// The end of a test, whatever it says: nothing that it made runs on.
+pub fn tidied(check: Check) -> Check {
+    threads::end_holders();
+    check
 }
 
 tests! {
@@ -280,6 +379,7 @@ tests! {
     "queue" QUEUE: closed charged full right child revoked granted;
     "quota" QUOTA: closed charged full right child revoked granted;
     "process" PROCESS: closed charged full right child revoked granted;
-    "session" SESSION: closed child revoked granted;
-    "reply" REPLY: closed charged full;
+    "session" SESSION: closed charged_to_maker full_of_maker child revoked granted;
+    "session" CALLED: right;
+    "reply" REPLY: closed charged full right child revoked granted;
 }

@@ -106,13 +106,25 @@ fn kinds() -> Check {
     works("its end", writer.join(deadline()))
 }
 
+/// What is told of an object's first two pages: an interrupt may come between them, and then the rest is asked for again.
+fn of_two(take: fn(Handle, u64, u64) -> abi::Result<(u64, u64)>, object: Handle) -> Check<u64> {
+    let (mut seen, mut told) = (0, 0);
+    while seen < 2 {
+        let (more, bits) = works("it", take(object, seen, 2 - seen))?;
+        check(more > 0, "no page was looked at")?;
+        told |= bits << seen;
+        seen += more;
+    }
+    Ok(told)
+}
+
 fn taken_back() -> Check {
     let scene = Scene::new(PagerFlags::empty())?;
     scene.supply(0, 1, Supply::Write)?;
     scene.supply(1, 2, Supply::Read)?;
     works("a store", scene.store(0, 5)?.join(deadline()))?;
-    same("what stays of a dirty and a clean page", works("it", pager::discard(scene.object, 0, 2))?, (2, 0b01))?;
-    same("what was dirty", works("it", pager::clean(scene.object, 0, 2))?, (2, 0b01))?;
+    same("what stays of a dirty and a clean page", of_two(pager::discard, scene.object)?, 0b01)?;
+    same("what was dirty", of_two(pager::clean, scene.object)?, 0b01)?;
     same("the page that was written", works("it", pager::discard(scene.object, 0, 1))?, (1, 0))?;
     same("pages there", scene.resident()?, 0)?;
     let reader = scene.load(0)?;
@@ -154,7 +166,13 @@ fn discarded() -> Check {
     let account = works("an account", calls::quota_split(Handle::SELF_QUOTA, 32, 0))?;
     let object = works("an object", pager::create(pair.endpoint, account, KEY, 16, PagerFlags::empty()))?;
     let source = works("a source", calls::memory_create(Handle::SELF_QUOTA, 16, MemoryFlags::empty()))?;
-    same("supplied", works("it", pager::supply(object, 0, 16, source, 0, Supply::Read))?, 16)?;
+    // An interrupt may come between two pages: then the rest is asked for again.
+    let mut supplied = 0;
+    while supplied < 16 {
+        let more = works("supplying", pager::supply(object, supplied, 16 - supplied, source, supplied, Supply::Read))?;
+        check(more > 0, "nothing was supplied")?;
+        supplied += more;
+    }
     let fresh = works("memory", calls::memory_create(account, 64, MemoryFlags::empty()))?;
     let mut written = 0;
     let refusal = loop {

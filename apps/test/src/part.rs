@@ -2,7 +2,9 @@
 //! given and nothing else.
 
 use crate::tap::{fail, works, Check};
-use crate::{chaos, debug, die, event, fill, futex, leases, mapped, names, process, revoke, security, upcall};
+use crate::{
+    chaos, debug, die, event, fill, futex, leases, mapped, names, objects, process, restart, revoke, security, upcall,
+};
 use abi::{Handle, Rights};
 use alloc::format;
 use alloc::vec::Vec;
@@ -50,6 +52,12 @@ impl Part {
     /// Gives it our namespace.
     pub fn with_names(mut self) -> Part {
         self.command.names(Names::Given(Handle::SELF_NAMESPACE));
+        self
+    }
+
+    /// Gives it these names.
+    pub fn with_namespace(mut self, names: Handle) -> Part {
+        self.command.names(Names::Given(names));
         self
     }
 
@@ -106,7 +114,7 @@ pub type Role = (&'static str, fn(&[&str]) -> u64);
 
 /// Plays a part; the exit status.
 pub fn play(name: &str, words: &[&str]) -> u64 {
-    let parts: [&[Role]; 13] = [
+    let parts: [&[Role]; 15] = [
         die::PARTS,
         names::PARTS,
         process::PARTS,
@@ -120,6 +128,8 @@ pub fn play(name: &str, words: &[&str]) -> u64 {
         event::PARTS,
         futex::PARTS,
         chaos::PARTS,
+        objects::PARTS,
+        restart::PARTS,
     ];
     let all: Vec<&Role> = parts.into_iter().flatten().collect();
     match all.into_iter().find(|(known, _)| *known == name) {

@@ -5,7 +5,7 @@
 #![allow(unsafe_code, reason = "programs that try what is forbidden have to do it; all of it is in this file")]
 
 use abi::call::Call;
-use abi::memory::Protection;
+use abi::memory::{Inherit, Protection};
 use abi::{error, Error, Handle, Result};
 use scheme::rt::syscall;
 
@@ -40,6 +40,13 @@ pub fn map(memory: Handle, offset: u64, length: u64, protection: Protection) -> 
 pub fn map_at(memory: Handle, address: u64, length: u64, protection: Protection) -> Result<u64> {
     // SAFETY: callers pass addresses where nothing of the runtime's is; what is taken is refused.
     unsafe { syscall::space_map(Handle::SELF_SPACE, memory, address, 0, length, u64::from(protection.bits())) }
+}
+
+/// The same, saying what a clone of the space is to get of it.
+pub fn map_inherited(memory: Handle, length: u64, protection: Protection, inherit: Inherit) -> Result<u64> {
+    let bits = u64::from(protection.bits()) | u64::from(inherit as u8) << Inherit::SHIFT;
+    // SAFETY: the kernel chooses a free place.
+    unsafe { syscall::space_map(Handle::SELF_SPACE, memory, 0, 0, length, bits) }
 }
 
 /// Unmaps what [`map`] mapped.

@@ -42,7 +42,8 @@ impl Out {
         match &self.0 {
             // Who does not listen does not hear.
             Some(out) => drop(out.write_all([text, "\n"].concat().as_bytes())),
-            None => log::info!("{text}"),
+            // A line of the log ends where a line does.
+            None => text.lines().for_each(|line| log::info!("{line}")),
         }
     }
 }

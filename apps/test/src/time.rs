@@ -2,7 +2,7 @@
 
 use crate::part::deadline;
 use crate::tap::{check, refused, same, works, Check, Test};
-use abi::{Error, Handle};
+use abi::{Error, Handle, Rights};
 use scheme::message::Outgoing;
 use scheme::notification::Notification;
 use scheme::rt::{calls, message, thread};
@@ -12,6 +12,8 @@ use scheme::time::{after_ns, now_ns, MILLISECOND};
 pub const TESTS: &[Test] = &[
     Test { name: "bits-add-up-until-they-are-taken", run: bits },
     Test { name: "timers-fire-once-and-can-be-changed", run: timers },
+    Test { name: "a-timer-with-slack-fires-no-later-than-that", run: slack },
+    Test { name: "a-timer-with-slack-fires-with-another-in-its-window", run: together },
     Test { name: "deadlines-end-every-wait", run: deadlines },
     Test { name: "a-waiting-thread-is-woken", run: woken },
 ];
@@ -41,6 +43,44 @@ fn timers() -> Check {
     refused("nothing comes", notification.wait_until(after_ns(30 * MILLISECOND)), Error::TimedOut)?;
     works("one in the past", notification.timer(16, 1))?;
     same("comes at once", works("waiting", notification.wait_until(deadline()))?, 16)
+}
+
+/// Two notifications with a timer each: `from` and `slack` of the first, `at` of the second, which has no slack. Waits for the
+/// second, and tells what the first holds then.
+fn beside(from: u64, slack: u64, at: u64) -> Check<u64> {
+    let (lax, strict) = (works("a notification", Notification::new())?, works("another", Notification::new())?);
+    works("a timer with slack", calls::timer_set(lax.handle(), 2, from, slack))?;
+    works("one without", calls::timer_set(strict.handle(), 4, at, 0))?;
+    same("its bit", works("waiting", strict.wait_until(deadline()))?, 4)?;
+    check(now_ns() >= at, "a timer came early")?;
+    match lax.wait_until(1) {
+        Err(Error::TimedOut) => Ok(0),
+        other => works("looking at the first", other),
+    }
+}
+
+fn slack() -> Check {
+    let notification = works("a notification", Notification::new())?;
+    let from = after_ns(20 * MILLISECOND);
+    works("a timer", calls::timer_set(notification.handle(), 2, from, 20 * MILLISECOND))?;
+    same("its bit", works("waiting", notification.wait_until(deadline()))?, 2)?;
+    check(now_ns() >= from, "it came early")?;
+    refused("once only", notification.wait_until(1), Error::TimedOut)?;
+    // Whatever is due at its latest time comes no sooner than it.
+    let from = after_ns(20 * MILLISECOND);
+    same("when its window is over", beside(from, 20 * MILLISECOND, from + 20 * MILLISECOND)?, 2)?;
+    let listener = works("a right less", calls::derive(notification.handle(), Rights::RECEIVE))?;
+    refused("without SEND", calls::timer_set(listener, 2, from, 0), Error::NoRight)?;
+    calls::close(listener);
+    Ok(())
+}
+
+fn together() -> Check {
+    let soon = after_ns(20 * MILLISECOND);
+    // By itself it could come ten seconds later.
+    same("inside the window", beside(soon, 10_000 * MILLISECOND, soon + 20 * MILLISECOND)?, 2)?;
+    let soon = after_ns(20 * MILLISECOND);
+    same("before it", beside(soon + 10_000 * MILLISECOND, 10_000 * MILLISECOND, soon)?, 0)
 }
 
 fn deadlines() -> Check {

@@ -51,6 +51,7 @@ fn usage(words: &str) -> ExitCode {
 fn print(unit: &Unit) {
     match &unit.work {
         Work::Alone(_) => println!("{}", unit.name),
+        Work::Told(_) => println!("{}: what the machine tells", unit.name),
         Work::Boot(plan) => {
             let names = plan.cases.iter().map(|case| &case.name).chain(plan.after.iter().map(|case| &case.name));
             names.for_each(|name| println!("{}: {name}", unit.name));

@@ -9,6 +9,7 @@
 //! - [`services`]: what each service holds and sees, against its manifest
 //! - [`security`]: what the policy keeps apart, and the record of it
 //! - [`hostile`]: what the programs in the image try against the system
+//! - [`roots`]: the same program in init's place, with all that init holds
 
 pub mod boot;
 pub mod contract;
@@ -17,6 +18,7 @@ pub mod figures;
 pub mod files;
 pub mod hostile;
 pub mod restart;
+pub mod roots;
 pub mod security;
 pub mod services;
 pub mod volume;
@@ -32,6 +34,7 @@ pub fn all() -> Vec<Unit> {
     units.extend(restart::units());
     units.extend(boot::units());
     units.extend(hostile::units());
+    units.extend(roots::units());
     units.extend(corrupt::units());
     units.extend(figures::units());
     units.extend(services::units());
