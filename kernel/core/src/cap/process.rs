@@ -9,7 +9,7 @@ use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::list::{InProcess, InQuota};
 use crate::machine::Machine;
-use crate::object::{Cap, Header, Namespace, Notification, Object, Pin, Process, ProcessState, Quota, Watch};
+use crate::object::{Cap, Endpoint, Header, Namespace, Notification, Object, Pin, Process, ProcessState, Quota, Watch};
 use crate::reaper::Reap;
 use crate::tree::All;
 use abi::{Error, Kind, Result};
@@ -214,6 +214,11 @@ impl<M: Machine> Kernel<M> {
         if entry.kind() == Some(Kind::Pin) && entry.first_child.get() == 0 {
             if let Some(pin) = Id::<Pin>::try_new(entry.object.get() as usize) {
                 self.pin_holder_died(pin);
+            }
+        }
+        if entry.kind() == Some(Kind::Endpoint) {
+            if let Some(endpoint) = Id::<Endpoint>::try_new(entry.object.get() as usize) {
+                self.requests_tell_again(endpoint, self.cap_holder(cap));
             }
         }
         // An error would say that it is being revoked, and it is not.

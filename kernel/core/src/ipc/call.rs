@@ -58,7 +58,8 @@ impl<M: Machine> Kernel<M> {
         let Some(reply_id) = server.reply.get() else { return false };
         // No more urgent thread is ready: the server will be at least as urgent as its caller.
         let caller = &self.threads[cx.thread];
-        let priority = caller.priority.get().max(server.base_priority.get());
+        let urgency = endpoint.request_urgency.get();
+        let priority = caller.priority.get().max(server.base_priority.get()).max(urgency);
         if !self.may_switch(priority) {
             return false;
         }

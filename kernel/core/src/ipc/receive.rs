@@ -113,7 +113,7 @@ impl<M: Machine> Kernel<M> {
         reply.end_error.set(0);
         reply.state.set(ReplyState::Receiving);
         server.donors.set(0);
-        server.priority.set(server.base_priority.get());
+        server.priority.set(server.base_priority.get().max(endpoint.request_urgency.get()));
         server.reply.set(Some(reply_id));
         server.endpoint.set(Some(endpoint_id));
         server.via.set(cx.subject.cap.map_or(0, Id::raw));

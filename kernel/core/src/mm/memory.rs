@@ -250,6 +250,26 @@ impl<M: Machine> Kernel<M> {
         (at.0 != 0).then(|| Place::Entry(self.table_entry(at, index(page, 1))))
     }
 
+    /// The page after a page, or, where that has no table, the first that may have one again.
+    pub(crate) fn memory_next_table(&self, id: Id<Memory>, page: u64) -> u64 {
+        let memory = &self.memories[id];
+        let mut at = memory.first.get();
+        for height in (2..=memory.levels.get()).rev() {
+            if at.0 == 0 {
+                break;
+            }
+            let below = self.table_load(at, index(page, height));
+            if below.0 == 0 {
+                return (page | span(height.saturating_sub(1)).saturating_sub(1)).saturating_add(1);
+            }
+            at = below;
+        }
+        if at.0 == 0 {
+            return memory.length_pages.get();
+        }
+        page.saturating_add(1)
+    }
+
     /// The frame of a page, brought in if it isn't there; for a store, one that no other object has. Errors: `BadArgument`
     /// (no such page), `OutOfQuota`, `OutOfMemory`, and those of [`Kernel::pager_bring`].
     pub fn memory_bring(&self, id: Id<Memory>, page: u64, access: Access) -> Result<FrameNumber> {

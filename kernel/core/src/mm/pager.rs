@@ -27,6 +27,10 @@ pub struct Wanted {
     pub write: Field<bool>,
     /// The account that had no page left for a frame; none: no frame was wanting.
     pub short: Field<Link<Quota>>,
+    /// The account for which clean pages are being searched, and the number of the search: it ends when all have been looked at.
+    pub round_for: Field<Link<Quota>>,
+    /// See `round_for`.
+    pub round: Field<u32>,
     /// The object and the page that were brought last: what was just asked for is not taken back to make room for what it needs.
     pub brought: Field<Link<Memory>>,
     /// The page of it.
@@ -110,9 +114,17 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Supplies a page: out of an ordinary object, whose page is absent then; its frame and the charge for it move. A page that
-    /// is there already may be written from now on, if that is said. Errors: `BadArgument` (outside either object, or the
+    /// is there already may be written from now on, if that is said. Answers whether all who waited were let go on, or the same is to
+    /// be done again. Errors: `BadArgument` (outside either object, or the
     /// source is a run or has a pager), `Busy` (the source is pinned), `OutOfQuota`, `OutOfMemory`.
-    pub(crate) fn page_supply(&self, id: Id<Memory>, page: u64, from: Id<Memory>, at: u64, write: bool) -> Result<()> {
+    pub(crate) fn page_supply(
+        &self,
+        id: Id<Memory>,
+        page: u64,
+        from: Id<Memory>,
+        at: u64,
+        write: bool,
+    ) -> Result<bool> {
         if page >= self.memories[id].length_pages.get() {
             return Err(Error::BadArgument);
         }
@@ -122,8 +134,7 @@ impl<M: Machine> Kernel<M> {
         if write && !self.page_is_dirty(id, page) {
             self.page_dirty_set(id, page, true);
         }
-        self.page_waiters_go_on(id, page);
-        Ok(())
+        Ok(self.page_waiters_go_on(id, page))
     }
 
     fn page_move(&self, id: Id<Memory>, page: u64, from: Id<Memory>, at: u64) -> Result<()> {
@@ -197,35 +208,67 @@ impl<M: Machine> Kernel<M> {
     /// being copied or mapped has no other holder that says so.
     #[cold]
     pub(crate) fn make_room(&self) -> bool {
-        self.wanted.short.replace(None).is_some_and(|quota| self.discard_clean(quota))
-    }
-
-    /// Discards clean pages of objects that an account pays for, a bounded number looked at; answers whether any went. A
-    /// clock hand goes round in each object, and the objects take turns.
-    pub(crate) fn discard_clean(&self, quota: Id<Quota>) -> bool {
-        const LOOK: u32 = 256;
-        let list = self.memories.list::<Paged>(&self.paged);
-        let mut looked = 0;
-        let mut gone = 0u32;
-        while looked < LOOK && gone < 8 {
-            let Some(id) = list.pop_front() else { return false };
-            list.push_back(id);
-            looked = looked.saturating_add(8);
-            let memory = &self.memories[id];
-            if memory.header.quota.get() != Some(quota) || memory.resident.get() == memory.dirty.get() {
-                continue;
+        let Some(quota) = self.wanted.short.replace(None) else { return false };
+        loop {
+            if let Some(found) = self.discard_step(quota) {
+                self.wanted.round_for.set(None);
+                return found;
             }
-            for _ in 0..64u32 {
-                looked = looked.saturating_add(1);
-                let page = u64::from(memory.hand.get());
-                let next = page.saturating_add(1);
-                memory.hand.set(if next >= memory.length_pages.get() { 0 } else { next as u32 });
-                let asked_for = self.wanted.brought.get() == Some(id) && self.wanted.brought_page.get() == page;
-                if !asked_for && self.page_discard(id, page) {
-                    gone = gone.saturating_add(1);
-                }
+            if self.machine.interrupt_pending() {
+                // The search goes on when the account is short again.
+                return true;
             }
         }
-        gone > 0
+    }
+
+    /// A step of searching for clean pages of objects that an account pays for, and discarding them: whether any went; `None`: not
+    /// all were looked at. A clock hand goes round in each object, and the objects take turns.
+    fn discard_step(&self, quota: Id<Quota>) -> Option<bool> {
+        const LOOK: u32 = 256;
+        let wanted = &self.wanted;
+        if wanted.round_for.get() != Some(quota) {
+            wanted.round_for.set(Some(quota));
+            wanted.round.update(|round| round.wrapping_add(1));
+        }
+        let list = self.memories.list::<Paged>(&self.paged);
+        let (mut looked, mut gone) = (0u32, 0u32);
+        while looked < LOOK {
+            let Some(id) = list.first() else { return Some(false) };
+            let memory = &self.memories[id];
+            if memory.hand_round.replace(wanted.round.get()) != wanted.round.get() {
+                let pays = memory.header.quota.get() == Some(quota) && memory.resident.get() != memory.dirty.get();
+                memory.hand_left.set(if pays { memory.length_pages.get() } else { 0 });
+            } else if memory.hand_left.get() == 0 {
+                // It is the first that was looked at: once round.
+                return Some(gone > 0);
+            }
+            while memory.hand_left.get() > 0 && looked < LOOK {
+                looked = looked.saturating_add(1);
+                gone = gone.saturating_add(u32::from(self.discard_next(id)));
+                if gone == 8 {
+                    break;
+                }
+            }
+            if memory.hand_left.get() == 0 || gone > 0 {
+                list.remove(id);
+                list.push_back(id);
+                looked = looked.saturating_add(4);
+            }
+            if gone > 0 {
+                return Some(true);
+            }
+        }
+        None
+    }
+
+    /// Looks at the next page of an object for discarding, or passes over those that have no table; whether it went.
+    fn discard_next(&self, id: Id<Memory>) -> bool {
+        let memory = &self.memories[id];
+        let (page, length) = (memory.hand.get(), memory.length_pages.get());
+        let next = self.memory_next_table(id, page).min(length);
+        memory.hand.set(if next >= length { 0 } else { next });
+        memory.hand_left.update(|left| left.saturating_sub(next.saturating_sub(page)));
+        let asked_for = self.wanted.brought.get() == Some(id) && self.wanted.brought_page.get() == page;
+        !asked_for && self.page_discard(id, page)
     }
 }

@@ -33,6 +33,8 @@ pub struct Endpoint {
     pub request_next: Field<u32>,
     /// The process that was told last, by object id.
     pub pager_process: Field<u64>,
+    /// How urgent the most urgent of those is who wait for its pages: its server is no less.
+    pub request_urgency: Field<u8>,
     /// Calls received from it that are not wanted any more, of which nobody was told yet (`Reply::in_cancelled`).
     pub cancelled: ListHead,
     /// The thread that received from it last: it inherits from the queue of senders (`Thread::serving`).

@@ -69,7 +69,11 @@ pub struct Memory {
     /// Pages in memory that were written since they were last clean.
     pub dirty: Field<u32>,
     /// The next page that is looked at for discarding.
-    pub hand: Field<u32>,
+    pub hand: Field<u64>,
+    /// The search for a clean page that last began to look here (`Wanted::round`), and how many pages it has not looked at.
+    pub hand_round: Field<u32>,
+    /// See `hand_round`.
+    pub hand_left: Field<u64>,
     /// 1 for frames that were not allocated but came with boot (initfs): never freed, never charged.
     pub foreign: Field<u32>,
 }

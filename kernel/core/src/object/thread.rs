@@ -149,6 +149,8 @@ pub struct Thread {
     pub paging_write: Field<bool>,
     /// Paging: whether it is in `Endpoint::requests`.
     pub paging_listed: Field<bool>,
+    /// Paging, and in that list: how urgent the most urgent of those is for whom it asks.
+    pub paging_urgency: Field<u8>,
     /// Paging: whether it was in a call, which it makes again; else it retries its access.
     pub paging_call: Field<bool>,
     /// Polling: the queue. In other states: the queue that woke it, until it comes back for the event.

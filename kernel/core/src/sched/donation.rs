@@ -1,7 +1,8 @@
 //! Priorities inherited along calls.
 //!
 //! A thread runs at the greatest of: its own priority, those of the callers whose calls it received and has not
-//! answered, and that of the most urgent thread in the queue of the endpoint it received from last. What it
+//! answered, and that of the most urgent thread in the queue of the endpoint it received from last, or that waits for a page
+//! which is asked for there. What it
 //! inherits it passes on to whoever it waits for itself. A chain is followed as far as something changes,
 //! and no further than [`DEPTH`], so that no user can make it long.
 
@@ -69,6 +70,7 @@ impl<M: Machine> Kernel<M> {
             priority = priority.max(priority_of(self.replies[reply].donating.key.get()));
         }
         if let Some(endpoint) = thread.serving.get() {
+            priority = priority.max(self.endpoints[endpoint].request_urgency.get());
             let senders = self.threads.tree::<Sending>(&self.endpoints[endpoint].senders);
             if let Some(sender) = senders.first() {
                 priority = priority.max(priority_of(self.threads[sender].sending.key.get()));
@@ -121,11 +123,14 @@ impl<M: Machine> Kernel<M> {
             | ThreadState::Receiving
             | ThreadState::Waiting
             | ThreadState::Sleeping
-            | ThreadState::Paging
             | ThreadState::Polling
             | ThreadState::Suspended => {
                 thread.priority.set(priority);
                 None
+            }
+            ThreadState::Paging => {
+                thread.priority.set(priority);
+                self.page_urgency_change(id)
             }
         }
     }

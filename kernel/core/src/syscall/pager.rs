@@ -59,7 +59,9 @@ impl<M: Machine> Kernel<M> {
         while first.saturating_add(done) < end && done < SUPPLY {
             let at = cx.arg(4).checked_add(done).ok_or(Error::BadArgument)?;
             match self.page_supply(id, first.saturating_add(done), source, at, write) {
-                Ok(()) => done = done.saturating_add(1),
+                Ok(true) => done = done.saturating_add(1),
+                // Some wait still: the pages that were moved are there, and the call goes on with them.
+                Ok(false) => return Ok(Answer::Again),
                 Err(error) if done == 0 => return Err(error),
                 Err(_) => break,
             }

@@ -316,6 +316,15 @@ impl<const FAULT: u8> World<FAULT> {
             if let Some(server) = e.server.get() {
                 assert_eq!(k.threads[server].serving.get(), Some(id));
             }
+            let paging = k.threads.iter_used().filter(|t| {
+                let object = k.threads[*t].waits_in.get().filter(|_| k.threads[*t].state.get() == ThreadState::Paging);
+                object.is_some_and(|object| k.memories[object].pager.get() == Some(id))
+            });
+            let waiting: Vec<u8> = paging.map(|t| k.threads[t].priority.get()).collect();
+            let due = waiting.iter().copied().max().unwrap_or(0);
+            // With many of them it may be more for a while.
+            let urgency = e.request_urgency.get();
+            assert!(urgency == due || waiting.len() > 60 && urgency > due, "{urgency} for {waiting:?}");
             if let Some(n) = e.notification.get() {
                 assert_eq!(k.notifications[n].endpoint.get(), Some(id));
             }

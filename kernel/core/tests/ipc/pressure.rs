@@ -128,3 +128,33 @@ fn whoever_watches_an_account_is_told_when_it_runs_short_and_again_after_it_had_
     assert_eq!(bits(&mut s), 0, "nobody watches");
     s.end();
 }
+
+#[test]
+fn the_one_clean_page_among_many_that_are_dirty_or_absent_is_found() {
+    let mut s = Scene::new(0);
+    let server = s.p.s;
+    let account = s.p.w.ok(server, Call::QuotaSplit, &[s.p.quota, 400, 0])[0];
+    // Dirty pages beyond one look, and a wide object with one clean page far out.
+    let full = s.p.w.ok(server, Call::PagerCreate, &[s.p.endpoint, account, 1, 300, 0])[0];
+    let wide = s.p.w.ok(server, Call::PagerCreate, &[s.p.endpoint, account, 2, 1 << 24, 0])[0];
+    let source = s.p.w.ok(server, Call::MemoryCreate, &[account, 301, 0])[0];
+    let mut done = 0;
+    while done < 300 {
+        done += s.p.w.ok(server, Call::PagerSupply, &[full, done, 300 - done, source, done, 3])[0];
+    }
+    s.p.w.ok(server, Call::PagerSupply, &[wide, (1 << 24) - 1, 1, source, 300, READ]);
+    let id = s.p.w.object::<kernel_core::object::Quota>(s.p.server, account);
+    while s.p.w.kernel.charge(id, 1).is_ok() {}
+    assert_eq!(s.p.w.ok(server, Call::MemoryInfo, &[wide])[1], 1);
+    let made = s.insist(server, Call::MemoryCreate, &[account, 1, 1]);
+    assert!(matches!(made, Outcome::Done(_)), "{made:?}");
+    assert_eq!(s.p.w.ok(server, Call::MemoryInfo, &[wide])[1], 0, "the clean page made room");
+    assert_eq!(s.p.w.ok(server, Call::MemoryInfo, &[full])[1], 300, "no dirty one went");
+    // Now there is none, and the search ends, with interrupts pending at every look too.
+    for every in [0, 1] {
+        s.p.w.kernel.machine.interrupt_every(every);
+        let made = s.insist(server, Call::MemoryCreate, &[account, 1, 1]);
+        assert_eq!(made, Outcome::Failed(Error::OutOfQuota));
+    }
+    s.p.w.kernel.machine.interrupt_every(0);
+}
