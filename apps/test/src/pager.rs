@@ -7,6 +7,7 @@ use abi::call::Call;
 use abi::memory::{MemoryFlags, PagerFlags, Protection, PAGE_SIZE};
 use abi::message::Received;
 use abi::{Error, Handle};
+use scheme::rt::clone::memory_clone;
 use scheme::rt::memory::{self, Mapping};
 use scheme::rt::pager::{self, Supply};
 use scheme::rt::{calls, message, thread};
@@ -20,6 +21,8 @@ pub const TESTS: &[Test] = &[
     Test { name: "a-call-waits-for-a-page-as-an-access-does", run: call },
     Test { name: "clean-pages-are-discarded-under-pressure", run: discarded },
     Test { name: "who-watches-an-account-is-told-when-it-runs-short", run: pressure },
+    Test { name: "a-private-clone-asks-for-the-pages-behind-it", run: private },
+    Test { name: "a-pager-is-as-urgent-as-whoever-waits-for-its-pages", run: urgent },
     Test { name: "what-a-pager-may-not-do-is-refused", run: refusals },
 ];
 
@@ -213,13 +216,73 @@ fn pressure() -> Check {
     Ok(())
 }
 
+/// A private mapping of a file: what is written stays in the clone, and a clone of the clone has it as it was.
+fn private() -> Check {
+    let scene = Scene::new(PagerFlags::empty())?;
+    let clone = works("a clone", memory_clone(scene.object, Handle::SELF_QUOTA, 2, 2))?;
+    let access = Protection::READ | Protection::WRITE;
+    let mapping = works("mapping it", memory::map(clone, 0, 2 * PAGE_SIZE, access))?;
+    let at = mapping.address() as u64;
+    let writer = works("a thread", thread::spawn(100, move || crate::raw::store(at, 7)))?;
+    same("a store asks to read", scene.told()?, (2, false))?;
+    scene.supply(2, 1, Supply::Read)?;
+    works("its end", writer.join(deadline()))?;
+    let second = works("a clone of the clone", memory_clone(clone, Handle::SELF_QUOTA, 0, 2))?;
+    crate::raw::store(at, 8);
+    let byte = |memory: Handle, page: u64| {
+        let mut byte = [0];
+        works("reading", calls::memory_read(memory, page * PAGE_SIZE, &mut byte)).map(|()| byte[0])
+    };
+    same("the object, the clone, its clone", (byte(scene.object, 2)?, byte(clone, 0)?, byte(second, 0)?), (1, 8, 7))?;
+    refused("a page that is not there", calls::memory_read(second, PAGE_SIZE, &mut [0]), Error::LeaseFault)?;
+    scene.supply(3, 4, Supply::Read)?;
+    same("once it is", byte(second, 1)?, 4)?;
+    same("the pager's pages", scene.resident()?, 2)?;
+    [clone, second].into_iter().for_each(calls::close);
+    Ok(())
+}
+
+/// The pager's priority, seen where it matters: it runs before a thread between its own and that of whoever waits.
+fn urgent() -> Check {
+    use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
+    static BETWEEN_RAN: AtomicBool = AtomicBool::new(false);
+    BETWEEN_RAN.store(false, SeqCst);
+    let scene = Scene::new(PagerFlags::empty())?;
+    let (endpoint, reply) = (scene.pair.endpoint, scene.pair.reply);
+    let (object, source) = (scene.object, scene.source);
+    // The pager has the least priority of the three, and tells whether the thread between ran before it had supplied.
+    let pager = works(
+        "the pager",
+        thread::spawn(60, move || {
+            let arrival = message::recv(endpoint, reply, deadline())?;
+            let [_, page, ..] = arrival.words;
+            let early = BETWEEN_RAN.load(SeqCst);
+            pager::supply(object, page, 1, source, 0, Supply::Read).map(|_| early)
+        }),
+    )?;
+    // It runs until it waits, below which we are for a moment.
+    for priority in [50, scheme::process::DEFAULT_PRIORITY] {
+        works("our priority", calls::thread_priority(Handle::SELF_THREAD, priority))?;
+        works("yielding", calls::thread_yield())?;
+    }
+    let at = scene.mapping.address() as u64;
+    let reader = works("the reader", thread::spawn(100, move || crate::raw::load(at)))?;
+    let between = works("the one between", thread::spawn(80, || BETWEEN_RAN.store(true, SeqCst)))?;
+    let early = works("its end", works("the pager's", pager.join(deadline()))?)?;
+    works("the reader's end", reader.join(deadline()))?;
+    works("the end of the one between", between.join(deadline()))?;
+    check(!early, "a thread of middling priority ran before the pager of an urgent one")
+}
+
 fn refusals() -> Check {
     let scene = Scene::new(PagerFlags::empty())?;
     let (object, source) = (scene.object, scene.source);
     refused("ordinary memory", pager::supply(source, 0, 1, source, 1, Supply::Read), Error::NoRight)?;
     refused("pages of a paged object", pager::supply(object, 0, 1, object, 1, Supply::Read), Error::BadArgument)?;
     refused("past the end", pager::supply(object, PAGES, 1, source, 0, Supply::Read), Error::BadArgument)?;
-    refused("a clone", scheme::rt::clone::memory_clone(object, Handle::SELF_QUOTA, 0, 1), Error::NotSupported)?;
+    let clone = works("a clone", memory_clone(object, Handle::SELF_QUOTA, 0, 1))?;
+    refused("pages of a clone", pager::supply(object, 0, 1, clone, 0, Supply::Read), Error::BadArgument)?;
+    calls::close(clone);
     refused("nothing to fail", pager::fail(object, 0, 0, Error::Io), Error::BadArgument)?;
     same("the control", works("it", pager::supply(object, 0, 1, source, 0, Supply::Read))?, 1)
 }
