@@ -51,7 +51,12 @@ impl<M: Machine> Kernel<M> {
         }
         match thread.state.get() {
             // `make_ready` looks again.
-            ThreadState::Inactive | ThreadState::Suspended | ThreadState::Paging => {}
+            ThreadState::Inactive | ThreadState::Suspended => {}
+            // Nothing is lost: it makes its access or its call again after the upcall.
+            ThreadState::Paging => {
+                self.wait_end(id);
+                self.page_wait_over(id);
+            }
             ThreadState::Ready | ThreadState::Running => self.upcall_begin(id),
             _ if thread.faulting.get() => {}
             ThreadState::AwaitingReply => {

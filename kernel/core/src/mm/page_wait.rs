@@ -245,7 +245,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// A thread tries again: its access, or its call.
-    fn page_wait_over(&self, id: Id<Thread>) {
+    pub(crate) fn page_wait_over(&self, id: Id<Thread>) {
         if self.threads[id].paging_call.get() {
             self.call_again(id);
         } else {

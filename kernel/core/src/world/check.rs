@@ -136,7 +136,7 @@ impl<const FAULT: u8> World<FAULT> {
                     assert!(!suspended || served != Some(id), "the fast path would not see it");
                     assert!(!due);
                 }
-                ThreadState::Suspended | ThreadState::Paging | ThreadState::Inactive => {}
+                ThreadState::Suspended | ThreadState::Inactive => {}
                 ThreadState::Sending => assert!(!due || t.faulting.get()),
                 _ => assert!(!due, "{id:?} {state:?} could run its upcall"),
             }

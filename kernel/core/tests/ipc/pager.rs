@@ -608,3 +608,50 @@ fn many_who_wait_for_one_page_go_on_in_steps() {
     assert!(steps > 5);
     s.end();
 }
+
+#[test]
+fn an_upcall_interrupts_the_wait_for_a_page_which_is_wanted_again_after_it() {
+    let mut s = Scene::new(0);
+    let (c, server) = (s.p.c, s.p.s);
+    const ENTRY: u64 = MEMORY + 0x100;
+    let (stack, length) = (MEMORY + 12 * PAGE, 2 * PAGE);
+    s.p.w.ok(c, Call::UpcallHandler, &[ENTRY, stack, length, 0]);
+    let handle = s.p.w.kernel.cap_insert(s.p.server, abi::Kind::Thread, c.raw(), abi::Rights::all(), None).unwrap();
+    s.p.w.kernel.retain(c);
+    let quota = s.p.w.quota_handle(s.p.client);
+    let plain = s.p.w.ok(c, Call::MemoryCreate, &[quota, 1, 0])[0];
+    let rip = |s: &Scene| s.p.w.kernel.threads[c].registers.rip.get();
+    for in_a_call in [false, true] {
+        if in_a_call {
+            s.p.w.waits(c, Call::MemoryWrite, &[plain, 0, AT + PAGE, 8]);
+        } else {
+            assert!(!s.touch(c, 0, false));
+        }
+        let page = u64::from(in_a_call);
+        assert_eq!(s.told(), (page, false));
+        let before = rip(&s);
+        s.p.w.ok(server, Call::ThreadUpcall, &[handle.word(), 1]);
+        assert_eq!((s.p.state(c), rip(&s)), (ThreadState::Ready, ENTRY), "the handler runs");
+        let frame = s.p.w.kernel.threads[c].registers.rsi.get();
+        // It is nobody's request any more, until the handler has returned.
+        s.supply_byte(page, 1, READ);
+        assert_eq!(s.take(page, 1, 1), (1, 0));
+        s.p.w.call(c, Call::UpcallReturn, &[frame]);
+        assert_eq!(rip(&s), before - if in_a_call { 2 } else { 0 });
+        if in_a_call {
+            s.p.w.again(c);
+        } else {
+            assert!(!s.touch(c, 0, false));
+        }
+        assert_eq!(s.p.state(c), ThreadState::Paging);
+        assert_eq!(s.told(), (page, false), "it is asked for again");
+        s.supply_byte(page, 2, READ);
+        if in_a_call {
+            assert!(matches!(s.p.w.again(c), Outcome::Done([8, ..])));
+        } else {
+            assert!(s.touch(c, 0, false));
+        }
+    }
+    s.p.w.kernel.release(c);
+    s.end();
+}
