@@ -9,6 +9,7 @@
 //! - [`rtc`]: the time of day
 //! - [`supervisor`]: the services and what is done with them
 //! - [`symbols`]: fault reports as people read them
+//! - [`upgrade`]: new builds of services
 //! - [`server`]: `services:`, `service-manager:`, `audit:`
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
@@ -24,3 +25,4 @@ pub mod server;
 pub mod service;
 pub mod supervisor;
 pub mod symbols;
+pub mod upgrade;

@@ -60,12 +60,13 @@ fn text(service: &Service) -> String {
     let (used, limit) = service.pages();
     let holds: Vec<&str> = service.holds().collect();
     format!(
-        "name {}\nlabel {}\nobject-type {}\nstate {}\nrestarts {}\npid {}\nready-ns {}\nscheme {}\nmemory-pages {used}\nmemory-limit {limit}\nholds {}\nsees {}\n",
+        "name {}\nlabel {}\nobject-type {}\nstate {}\nrestarts {}\nupgrades {}\npid {}\nready-ns {}\nscheme {}\nmemory-pages {used}\nmemory-limit {limit}\nholds {}\nsees {}\n",
         manifest.name,
         manifest.label,
         manifest.object_type,
         service.life.state.name(),
         service.life.restarts,
+        service.builds.upgrades,
         service.pid(),
         service.life.ready_ns,
         manifest.scheme.as_deref().unwrap_or("-"),
@@ -160,7 +161,14 @@ impl Scheme for Services {
                 started?;
                 Ok(Controlled::default())
             }
-            services::START => Err(Error::PermissionDenied.into()),
+            services::UPGRADE if caller.id == MANAGER_BADGE => {
+                let memory = control.caps.take(0).ok_or(Error::BadArgument)?;
+                let program = crate::upgrade::read(memory, control.argument);
+                calls::close(memory);
+                self.supervisor.upgrade(input, program?)?;
+                Ok(Controlled::default())
+            }
+            services::START | services::UPGRADE => Err(Error::PermissionDenied.into()),
             services::MISSING => {
                 let missing = self.supervisor.missing();
                 let text = missing.iter().map(|n| format!("{n}\n")).collect::<String>();

@@ -136,6 +136,16 @@ impl Life {
         self.state = State::BackingOff { until_ns: now_ns.saturating_add(wait) };
     }
 
+    /// It was ended to be started with another program: at once, whatever its manifest says of ends.
+    pub fn replaced(&mut self, now_ns: u64) {
+        self.state = State::BackingOff { until_ns: now_ns };
+    }
+
+    /// Whether an upgrade can reach it.
+    pub fn goes_on(&self) -> bool {
+        matches!(self.state, State::Starting | State::Ready | State::BackingOff { .. })
+    }
+
     /// Whether it is to be started now, and if not, when to ask again.
     pub fn due(&self, now_ns: u64) -> Result<(), Option<u64>> {
         match self.state {
@@ -213,6 +223,18 @@ mod tests {
         life.started(0);
         life.ended(&manifest(Restart::Never), End::Killed, 0);
         assert_eq!(life.state, State::Failed);
+    }
+
+    #[test]
+    fn what_is_replaced_is_due_at_once_and_no_failure() {
+        let mut life = Life::default();
+        assert!(!life.goes_on());
+        life.started(3);
+        assert!(life.goes_on());
+        life.replaced(9);
+        assert_eq!((life.due(9), life.restarts, life.goes_on()), (Ok(()), 0, true));
+        life.refused();
+        assert!(!life.goes_on());
     }
 
     #[test]

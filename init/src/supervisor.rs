@@ -4,6 +4,7 @@ use crate::manifest::{Grant, Manifest, When};
 use crate::policy::Policy;
 use crate::roots::{root, Machine};
 use crate::service::{End, Life, State};
+use crate::upgrade::Builds;
 use abi::boot::InitHandle;
 use abi::initfs::Archive;
 use abi::memory::{MemoryFlags, PAGE_SIZE};
@@ -51,12 +52,36 @@ pub struct Service {
     /// The variables that tell it the types of its sessions.
     types: Vec<(String, u32)>,
     process: Option<Process>,
+    /// The programs that it was upgraded to.
+    pub builds: Builds,
+    /// Whether it was ended for an upgrade.
+    is_replaced: bool,
 }
 
 impl Service {
     /// The id of its process; 0 while there is none.
     pub fn pid(&self) -> u64 {
         self.process.as_ref().and_then(|p| p.id().ok()).unwrap_or(0)
+    }
+
+    /// It says that it is ready: what was on trial stays.
+    fn is_ready(&mut self) {
+        let was_starting = self.life.state == State::Starting;
+        self.life.ready(now_ns());
+        if !was_starting || self.is_replaced {
+            return;
+        }
+        if let Some(length) = self.builds.accept() {
+            log::info!("service {} runs a new build", self.manifest.name);
+            self.note(&format!("upgraded to a build of {length} bytes"));
+        }
+    }
+
+    /// Puts a note into the audit record.
+    fn note(&self, note: &str) {
+        if let Err(error) = security::audit_write(root(InitHandle::System), &self.manifest.name, note) {
+            log::error!("the audit record takes no note: {error}");
+        }
     }
 
     /// Pages used and allowed.
@@ -202,6 +227,8 @@ impl Supervisor {
             label,
             types,
             process: None,
+            builds: Builds::default(),
+            is_replaced: false,
         });
         Ok(())
     }
@@ -351,7 +378,10 @@ impl Supervisor {
         command.account(Account::Given(service.quota)).names(Names::Given(service.namespace));
         command.priority(u64::from(manifest.priority), u64::from(manifest.priority));
         let path = manifest.program.as_str();
-        let started = self.archive.find(path).ok_or(Error::NotFound).and_then(|file| command.spawn(file.data));
+        let started = match service.builds.program() {
+            Some(program) => command.spawn(program),
+            None => self.archive.find(path).ok_or(Error::NotFound).and_then(|file| command.spawn(file.data)),
+        };
         calls::close(ready);
         match started {
             Ok(process) => {
@@ -362,8 +392,13 @@ impl Supervisor {
                 service.process = Some(process);
                 // A program that serves nothing is ready when it runs, unless it says so itself.
                 if service.endpoint.is_none() && !manifest.says_ready {
-                    service.life.ready(now_ns());
+                    service.is_ready();
                 }
+            }
+            Err(error) if service.builds.reject() => {
+                log::error!("the new build of service {name} can't be started: {error}");
+                service.life.replaced(now_ns());
+                service.note("the new build can't be started: the one before again");
             }
             Err(error) => {
                 log::error!("service {name} ({path}) can't be started: {error}");
@@ -381,7 +416,7 @@ impl Supervisor {
         for index in 0..self.services.len() {
             if bits & ready_bits(index) != 0 {
                 if let Some(service) = self.services.get_mut(index) {
-                    service.life.ready(now_ns());
+                    service.is_ready();
                 }
             }
         }
@@ -421,6 +456,17 @@ impl Supervisor {
                 }
             };
             service.process = None;
+            if core::mem::take(&mut service.is_replaced) {
+                service.life.replaced(now);
+                log::info!("service {} ended for an upgrade", service.manifest.name);
+                continue;
+            }
+            if service.builds.reject() {
+                service.life.replaced(now);
+                log::error!("the new build of service {} ended ({end:?}) before it was ready", service.manifest.name);
+                service.note("the new build ended before it was ready: the one before again");
+                continue;
+            }
             service.life.ended(&service.manifest, end, now);
             let state = service.life.state;
             let note = match state {
@@ -428,9 +474,7 @@ impl Supervisor {
                 State::Failed => format!("ended ({end:?}), given up"),
                 _ => format!("ended ({end:?}), restart {}", service.life.restarts),
             };
-            if let Err(error) = security::audit_write(root(InitHandle::System), &service.manifest.name, &note) {
-                log::error!("the audit record takes no note: {error}");
-            }
+            service.note(&note);
             if matches!(state, State::Finished | State::Failed) {
                 over.push(service.manifest.name.clone());
             }
@@ -457,6 +501,26 @@ impl Supervisor {
             }
         }
         handles.into_iter().for_each(calls::close);
+    }
+
+    /// Replaces the program of a service: it is ended, and started again with this one. Errors: `NotFound` (no such service, or
+    /// it is over), `Busy` (another upgrade is under way), the kernel's.
+    pub fn upgrade(&mut self, name: &str, program: Vec<u8>) -> Result<()> {
+        let service = self.services.iter_mut().find(|s| s.manifest.name == name && s.life.goes_on());
+        let service = service.ok_or(Error::NotFound)?;
+        service.builds.offer(program)?;
+        log::info!("service {name} is to be upgraded");
+        match &service.process {
+            Some(process) => {
+                service.is_replaced = true;
+                process.kill(0)
+            }
+            None => {
+                service.life.replaced(now_ns());
+                self.advance();
+                Ok(())
+            }
+        }
     }
 
     /// Ends a service by its name, or a process by its id. Errors: `NotFound`, `PermissionDenied` (init itself).

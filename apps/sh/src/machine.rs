@@ -6,16 +6,20 @@
 
 use crate::paths;
 use crate::system::{Ended, Memory, Program, Shared, Stream, System};
+use abi::memory::MemoryFlags;
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 use scheme::client::File;
 use scheme::entry::DirEntry;
+use scheme::message::SendCap;
 use scheme::process::{Command, Names, Process, Status};
 use scheme::rt::calls::{self, CapabilityInfo, ProcessInfo};
+use scheme::rt::memory;
 use scheme::rt::quota::{self, QuotaUsage};
 use scheme::rt::start;
+use scheme::services::UPGRADE;
 use scheme::stat::{Space, Stat};
 use scheme::time;
 use scheme::wire::OpenFlags;
@@ -110,6 +114,17 @@ impl System for Machine {
         let (value, length) = File::root_of(path)?.0.control(command, argument, input, &mut output)?;
         output.truncate(length);
         Ok((value, output))
+    }
+    fn upgrade(&mut self, service: &str, program: &[u8]) -> Result<()> {
+        let (manager, _) = File::root_of("service-manager:")?;
+        let length = program.len() as u64;
+        let (memory, mut mapping) = memory::create(Handle::SELF_QUOTA, length.max(1), MemoryFlags::empty())?;
+        let cap = SendCap { handle: memory, rights: Rights::READ };
+        let asked = mapping
+            .write(0, program)
+            .and_then(|()| manager.control_with(UPGRADE, length, service.as_bytes(), &mut [], &[cap]));
+        calls::close(memory);
+        asked.map(|(_, _, mut caps)| caps.drain().for_each(calls::close))
     }
     fn schemes(&mut self) -> Result<Vec<String>> {
         let mut names = Vec::new();

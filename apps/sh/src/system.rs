@@ -112,6 +112,8 @@ pub trait System {
     /// A command of a scheme's own: the value, and up to `room` bytes of output.
     fn control(&mut self, path: &str, command: u64, argument: u64, input: &[u8], room: usize)
         -> Result<(u64, Vec<u8>)>;
+    /// Has init start a service with another program. Errors: init's.
+    fn upgrade(&mut self, service: &str, program: &[u8]) -> Result<()>;
     /// The schemes that can be seen from here.
     fn schemes(&mut self) -> Result<Vec<String>>;
 

@@ -168,8 +168,13 @@ fn the_system_is_looked_at_and_asked() {
     assert_eq!(world.run("quota 8").2, "quota: 8: no such process\n");
     assert_eq!(world.run("kill nobody console").2, "kill: nobody: no such service or process\n");
     assert_eq!(world.run("poweroff; reboot").0, 0);
+    assert_eq!(world.run("echo build > b; upgrade fat-1-0 b").0, 0);
     let asked = world.0.borrow().asked.clone();
-    assert_eq!(asked, [(4, "console".into()), (1, String::new()), (2, String::new())]);
+    assert_eq!(asked, [(4, "console".into()), (1, String::new()), (2, String::new()), (9, "fat-1-0 6".into())]);
+    assert_eq!(world.run("upgrade nobody b").2, "upgrade: nobody: no such service, or it does not run\n");
+    assert_eq!(world.run("touch e; upgrade fat-1-0 e").2, "upgrade: e: no program\n");
+    assert_eq!(world.run("upgrade fat-1-0 nowhere").0, 1);
+    assert_eq!(world.run("rm b e").0, 0);
     assert_eq!(world.run("dmesg").1, "kernel: hello\n");
     let df = world.run("df").1;
     assert!(df.contains("disk-1-1:              1024        768        256  75% /disk/1/1\n"), "{df}");

@@ -34,7 +34,11 @@ pub fn units() -> Vec<Unit> {
         let said = session.expect(&["cat", "hello:world"])?;
         check(said == "Hello, world!\n", || format!("it said {said:?}"))
     })
-    .case("one that is killed comes back, counted", killed);
+    .case("one that is killed comes back, counted", killed)
+    .case("one is upgraded while its clients read", upgraded)
+    .case("a new build stays when it is killed", stays)
+    .case("a build that never gets ready gives way to the one before", gives_way)
+    .case("what is no program, or no service, is refused", refused);
     vec![plan.unit("services")]
 }
 
@@ -235,6 +239,62 @@ fn killed(session: &mut Session<'_>) -> Verdict {
     // Nobody else was touched.
     let same = facts(session, "memfs")?;
     check(fact(&before, "pid") == fact(&same, "pid"), || format!("memfs: {same:?}"))
+}
+
+/// The file system's server is replaced twice while a file is read from it, over and over: each reading gives the same sum.
+fn upgraded(session: &mut Session<'_>) -> Verdict {
+    const READ: &str = "sha256sum /disk/1/0/big";
+    let reading = [READ; 8].join("; ");
+    // `ls` is answered by the new one, which init knows to be ready then.
+    let upgrade = "upgrade fat-1-0 initfs:bin/fat && ls /disk/1/0";
+    let said = session.shell(&format!(
+        "cp initfs:bin/fat /disk/1/0/big && sh -c '{reading}' & sleep 0.1; {upgrade}; {upgrade}; wait; sha256sum initfs:bin/fat"
+    ))?;
+    let sums: Vec<&str> = said.lines().filter_map(|line| line.split_once("  ")).map(|(sum, _)| sum).collect();
+    let same = sums.windows(2).all(|pair| pair[0] == pair[1]);
+    check(sums.len() == 9 && same, || format!("it said {said:?}"))?;
+    let after = facts(session, "fat-1-0")?;
+    check(fact(&after, "upgrades") == "2" && fact(&after, "state") == "ready", || format!("fat-1-0: {after:?}"))
+}
+
+/// Another server's program in the place of the example: it answers, and again after it was killed.
+fn stays(session: &mut Session<'_>) -> Verdict {
+    let said = session.shell(
+        "upgrade example initfs:bin/memfs && touch hello:x && ls hello: && kill example && touch hello:y && ls hello:",
+    )?;
+    check(said == "x\ny\n", || format!("it said {said:?}"))?;
+    let note = session.shell("audit -n 200")?;
+    check(note.contains("upgraded"), || format!("the audit record says {note:?}"))?;
+    let said = session.shell("upgrade example initfs:bin/example && cat hello:world")?;
+    check(said == "Hello, world!\n", || format!("it said {said:?}"))
+}
+
+/// The bench program finds nothing to write to, and ends.
+fn gives_way(session: &mut Session<'_>) -> Verdict {
+    let before = facts(session, "example")?;
+    let said = session.shell("upgrade example initfs:bin/app-bench; cat hello:world")?;
+    check(said == "Hello, world!\n", || format!("it said {said:?}"))?;
+    let after = facts(session, "example")?;
+    let same = fact(&before, "upgrades") == fact(&after, "upgrades");
+    check(same && fact(&after, "state") == "ready", || format!("example: {after:?}"))?;
+    let log = session.expect(&["dmesg"])?;
+    check(log.contains("before it was ready"), || format!("the log says {log:?}"))
+}
+
+fn refused(session: &mut Session<'_>) -> Verdict {
+    let before = facts(session, "example")?;
+    for (service, file, why) in [
+        ("example", "initfs:etc/init/example.toml", "no program"),
+        ("example", "initfs:bin/nothing", "no such file"),
+        ("nobody", "initfs:bin/fat", "no such service"),
+        ("devices", "initfs:bin/fat", "no such service"),
+    ] {
+        let outcome = session.run(&["upgrade", service, file])?;
+        let said = outcome.error_text().to_lowercase();
+        check(outcome.status == 1 && said.contains(why), || format!("{service} {file}: {} {said:?}", outcome.status))?;
+    }
+    let after = facts(session, "example")?;
+    check(fact(&before, "pid") == fact(&after, "pid"), || format!("example: {after:?}"))
 }
 
 #[cfg(test)]

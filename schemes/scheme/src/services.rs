@@ -2,7 +2,7 @@
 //! `service-manager:` to start instances, `audit:` to read the record.
 //!
 //! `services:` lists the services; the file of a service holds one `key value` line each for: `name`, `state`
-//! (waiting, starting, ready, backing-off, finished, failed), `restarts`, `pid` (0: not running), `ready-ns` (when it was last
+//! (waiting, starting, ready, backing-off, finished, failed), `restarts`, `upgrades` (new builds that took its place), `pid` (0: not running), `ready-ns` (when it was last
 //! ready, since boot; 0: not yet), `scheme` (`-`: none), `label` and
 //! `object-type` (as the security policy calls them), `memory-pages` and `memory-limit`, `holds` (names of the capabilities of its manifest, blank-separated), `sees` (the
 //! schemes in its namespace, blank-separated). Commands below are `control` calls on the root of either.
@@ -29,6 +29,12 @@ pub const COUNTERS: u64 = 7;
 
 /// Output: the names that the security policy has for numbers, one `subject NUMBER NAME` or `type NUMBER NAME` a line.
 pub const LABELS: u64 = 8;
+
+/// Only on `service-manager:`. Input: the name of a service that runs; argument: the length of a program in bytes; capability: a Memory
+/// with it (READ). The service is ended and started again with this program, the same capabilities and its keepsake; if the
+/// program ends before it is ready, the one before is started again. Errors: `NotFound` (no such service, or it is over for
+/// good), `Busy` (another upgrade is under way), `BadArgument` (no such Memory, or too long), `NotExecutable`.
+pub const UPGRADE: u64 = 9;
 
 /// Only on `audit:`. Argument: a position, first 0. Output: whole lines of the record from there on (see [`AuditLine`]);
 /// value: the position after them. No output: the end. Errors: `BadArgument` (no room for a line).

@@ -19,6 +19,7 @@ pub mod remove;
 pub mod services;
 pub mod text;
 pub mod time;
+pub mod upgrade;
 pub mod volumes;
 
 use crate::context::{Context, Options};
@@ -104,6 +105,7 @@ pub const COMMANDS: &[Command] = &[
     row("sync", "", 0..=ANY, "[PATH…]", "wait until what was written is on its medium", volumes::sync),
     raw("test", "EXPRESSION", "tell by the exit status whether an expression is true", condition::test),
     row("touch", "c", 1..=ANY, "[-c] FILE…", "make files that are not there", make::touch),
+    row("upgrade", "", 2..=2, "SERVICE FILE", "replace a service's program while its clients run", upgrade::upgrade),
     row("uptime", "", 0..=0, "", "tell how long the machine runs", time::uptime),
     row("wc", "lwc", 0..=ANY, "[-lwc] [FILE…]", "count lines, words and bytes", text::wc),
 ];

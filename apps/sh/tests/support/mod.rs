@@ -262,6 +262,19 @@ impl System for World {
         self.0.borrow_mut().asked.push((command, text));
         Ok((0, Vec::new()))
     }
+    fn upgrade(&mut self, service: &str, program: &[u8]) -> Result<()> {
+        if service == "nobody" {
+            return Err(Error::NotFound);
+        }
+        if program.is_empty() {
+            return Err(Error::NotExecutable);
+        }
+        self.0
+            .borrow_mut()
+            .asked
+            .push((scheme::services::UPGRADE, [service, " ", &program.len().to_string()].concat()));
+        Ok(())
+    }
     fn schemes(&mut self) -> Result<Vec<String>> {
         Ok(["disk-1-1", "file", "initfs", "memory", "services"].map(String::from).into())
     }
