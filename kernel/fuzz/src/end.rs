@@ -9,9 +9,13 @@ pub fn end<const FAULT: u8>(w: &mut World<FAULT>, frames: u32) {
     w.kernel.machine.interrupt_every(0);
     settle(w);
     frames::check(&w.kernel, frames);
-    // Who watches for fault reports is the log's for good: nobody but the next watcher takes it out.
-    if let Some(watch) = w.kernel.log.watch.replace(None) {
-        w.kernel.release(watch);
+    // Who watches for fault reports, or the root account, does so for good: neither ever ends.
+    let root = &w.kernel.quotas[w.kernel.root_quota()];
+    root.pressure_free.set(0);
+    for watch in [&w.kernel.log.watch, &root.pressure] {
+        if let Some(notification) = watch.replace(None) {
+            w.kernel.release(notification);
+        }
     }
     let processes: Vec<_> = w.kernel.processes.iter_used().collect();
     for process in processes {

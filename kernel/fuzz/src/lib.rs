@@ -14,6 +14,7 @@
 //! - [`end`]: taking a world apart
 //! - [`target`]: the targets by name
 //! - [`pack`]: many inputs in one file
+//! - [`trace`]: what an input does, told as it goes
 
 #![forbid(unsafe_code)]
 
@@ -26,6 +27,7 @@ pub mod messages;
 pub mod number;
 pub mod pack;
 pub mod target;
+pub mod trace;
 
 /// The fault that is planted in the core the binaries run on: none, but where the feature `planted` shows that one is found.
 pub const PLANTED: u8 =

@@ -5,6 +5,7 @@ use super::stage::{policy, Stage};
 use crate::handle::{choose, look_up, table};
 use crate::input::Input;
 use crate::number::{address, length, number, time};
+use crate::trace::tell;
 use abi::call::{Call, FIRST};
 use abi::message::buffer;
 use abi::{error, Handle, Kind};
@@ -24,7 +25,9 @@ const LOAD: u64 = 4;
 impl<const FAULT: u8> Stage<FAULT> {
     /// One operation.
     pub fn act(&mut self, input: &mut Input<'_>) {
-        match input.byte() {
+        let what = input.byte();
+        tell(|| format!("operation {what:#x} at {}", self.w.now()));
+        match what {
             0..=0xaf => self.call(input),
             0xb0..=0xbf => self.message(input),
             0xc0..=0xc7 => self.go_on(),
@@ -140,7 +143,10 @@ impl<const FAULT: u8> Stage<FAULT> {
             look_up(&table(k, self.process_of(thread)), r.rdi.get(), kind, rights)
         });
         let masked = k.threads[thread].upcall_masked.get();
+        let args = [&r.rdi, &r.rsi, &r.rdx, &r.r8, &r.r9, &r.r10].map(|place| place.get());
+        tell(|| format!("{thread:?} of {:?}: {} {args:x?}", self.process_of(thread), call.map_or("?", Call::name)));
         let _ = self.w.kernel.syscall(CPU);
+        tell(|| format!("    {:x?}", self.w.outcome(thread)));
         let Err(refusal) = plan else { return };
         // A refusal is all that may come of it. (An upcall that was held back would have been let in by another call.)
         let t = &self.w.kernel.threads[thread];
