@@ -42,6 +42,6 @@ pub fn end<const FAULT: u8>(w: &mut World<FAULT>, frames: u32) {
 pub fn settle<const FAULT: u8>(w: &mut World<FAULT>) {
     while w.kernel.reap_pending() {
         let _ = w.kernel.leave(CPU);
+        w.check();
     }
-    w.check();
 }

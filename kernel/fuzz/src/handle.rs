@@ -54,6 +54,16 @@ pub fn choose(input: &mut Input<'_>, table: &[Entry], kind: Option<Kind>) -> u64
     word.map_or(0, u64::from)
 }
 
+/// The same, but never one that names the caller's own without a table.
+pub fn choose_real(input: &mut Input<'_>, table: &[Entry], kind: Option<Kind>) -> u64 {
+    let word = choose(input, table, kind);
+    if Handle::from_word(word).is_some_and(Handle::is_pseudo) {
+        0
+    } else {
+        word
+    }
+}
+
 /// What a look-up has to answer, worked out from the table as it stands. Not for pseudo-handles, which no table holds.
 pub fn look_up(table: &[Entry], word: u64, kind: Kind, rights: Rights) -> Result<(), Error> {
     let handle = Handle::from_word(word).ok_or(Error::BadHandle)?;

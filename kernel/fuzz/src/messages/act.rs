@@ -2,7 +2,7 @@
 
 use super::record::Doing;
 use super::stage::Stage;
-use crate::handle::choose;
+use crate::handle::choose_real;
 use crate::input::Input;
 use crate::trace::tell;
 use abi::call::Call;
@@ -14,7 +14,7 @@ use kernel_core::world::Outcome;
 impl<const FAULT: u8> Stage<FAULT> {
     /// One operation.
     pub fn act(&mut self, input: &mut Input<'_>) {
-        let what = input.byte();
+        let mut what = input.byte();
         match what {
             0xe0..=0xe7 => return self.pass_time(input),
             0xe8..=0xef => return self.cancel(input),
@@ -25,7 +25,21 @@ impl<const FAULT: u8> Stage<FAULT> {
             _ => {}
         }
         let free = |n: &usize| self.actors[*n].doing == Doing::Nothing && self.is_ready(self.actors[*n].thread);
-        let free: Vec<usize> = (0..self.actors.len()).filter(free).collect();
+        let mut free: Vec<usize> = (0..self.actors.len()).filter(free).collect();
+        // Answers and leases are for those who owe an answer, if there are any.
+        let owes = |n: &usize| self.owes(self.actors[*n].process);
+        if (0x60..=0xc5).contains(&what) {
+            if free.iter().any(owes) {
+                free.retain(owes);
+            } else if what & 7 != 0 {
+                // Nobody does: then something is sent or received instead, mostly.
+                what &= 0x3f;
+            }
+        }
+        if free.is_empty() {
+            // All wait, for each other perhaps.
+            return self.cancel(input);
+        }
         let Some(n) = input.pick(&free) else { return };
         match what {
             0..=0x2f => self.send(input, n),
@@ -100,7 +114,7 @@ impl<const FAULT: u8> Stage<FAULT> {
         let actor = self.actors[n];
         let table = self.table(actor.process);
         let kind = [None, Some(Kind::Pin), Some(Kind::Reply), Some(Kind::Session)][input.below(4)];
-        let handle = choose(input, &table, kind);
+        let handle = choose_real(input, &table, kind);
         let object = self.reply_object(&table, handle);
         if let (Outcome::Done(_), Some(object)) = (self.call(actor.thread, Call::Close, &[handle]), object) {
             // Another may still have it: then the call is bound as before.

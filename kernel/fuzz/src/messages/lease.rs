@@ -2,7 +2,7 @@
 
 use super::record::{Fate, Lent, Mapped, Number, Pinned};
 use super::stage::{Stage, DATA, LENGTH};
-use crate::handle::{choose, look_up};
+use crate::handle::{choose_real, look_up};
 use crate::input::Input;
 use crate::number::{address, number};
 use abi::call::Call;
@@ -51,10 +51,22 @@ impl<const FAULT: u8> Stage<FAULT> {
         let reply = self.choose_reply(input, &table, true);
         let call = self.reply_object(&table, reply).and_then(|object| self.bound.get(&object).copied());
         let how = input.byte();
-        let index = usize::from(how & 3);
-        let (offset, length) = match how >> 2 {
-            0..=31 => (u64::from(input.byte() & 3) * PAGE_SIZE, u64::from(input.byte() & 3) * PAGE_SIZE),
-            32..=59 => (input.short() % (2 * PAGE_SIZE), input.short() % (2 * PAGE_SIZE)),
+        let leases = call.map_or(&[][..], |call| &self.messages[&call].leases);
+        let fits = how & 0xe0 != 0 && !leases.is_empty();
+        let index = if fits { usize::from(how & 3) % leases.len() } else { usize::from(how & 3) };
+        let lent = leases.get(index).map_or(PAGE_SIZE, |lease| lease.length);
+        let (offset, length) = match how >> 2 & 7 {
+            // Inside what is lent, in whole pages or to the byte; anywhere near; anywhere.
+            0..=2 => {
+                let pages = lent / PAGE_SIZE;
+                let offset = u64::from(input.byte()) % pages.max(1);
+                (offset * PAGE_SIZE, (1 + u64::from(input.byte()) % pages.saturating_sub(offset).max(1)) * PAGE_SIZE)
+            }
+            3..=5 => {
+                let offset = input.short() % lent.saturating_add(1);
+                (offset, input.short() % (lent - offset).saturating_add(1))
+            }
+            6 => (input.short() % (2 * PAGE_SIZE), input.short() % (2 * PAGE_SIZE)),
             _ => (number(input), number(input)),
         };
         Part { reply, call, index, offset, length }
@@ -171,7 +183,7 @@ impl<const FAULT: u8> Stage<FAULT> {
     pub fn lease_pin(&mut self, input: &mut Input<'_>, n: usize) {
         let actor = self.actors[n];
         let part = self.part(input, actor.process);
-        let domain = choose(input, &self.table(actor.process), Some(Kind::DmaDomain));
+        let domain = choose_real(input, &self.table(actor.process), Some(Kind::DmaDomain));
         let lease = self.lease_of(&part, actor.process);
         let args = [part.reply, part.index as u64, part.offset, part.length, domain];
         let Outcome::Done([handle, ranges, ..]) = self.call(actor.thread, Call::LeasePin, &args) else { return };
