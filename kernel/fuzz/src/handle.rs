@@ -44,6 +44,7 @@ pub fn choose(input: &mut Input<'_>, table: &[Entry], kind: Option<Kind>) -> u64
     };
     let any = || nth(&|_| true);
     let word = match how {
+        0..=0x3f if kind.is_some_and(|kind| own(kind).is_some()) => kind.and_then(own).map(|handle| handle.0),
         0..=0xbf => nth(&|entry| kind.is_none_or(|kind| entry.kind == kind)).or_else(any),
         0xc0..=0xd7 => any(),
         0xd8..=0xe7 => Some(u32::MAX - (which % 6) as u32),
@@ -52,6 +53,18 @@ pub fn choose(input: &mut Input<'_>, table: &[Entry], kind: Option<Kind>) -> u64
         _ => return input.word(),
     };
     word.map_or(0, u64::from)
+}
+
+/// The handle by which every process names something of its own of a kind.
+fn own(kind: Kind) -> Option<Handle> {
+    Some(match kind {
+        Kind::Process => Handle::SELF_PROCESS,
+        Kind::Thread => Handle::SELF_THREAD,
+        Kind::AddressSpace => Handle::SELF_SPACE,
+        Kind::Quota => Handle::SELF_QUOTA,
+        Kind::Namespace => Handle::SELF_NAMESPACE,
+        _ => return None,
+    })
 }
 
 /// The same, but never one that names the caller's own without a table.

@@ -3,7 +3,7 @@
 
 use crate::input::Input;
 use abi::memory::{LARGE_PAGE_SIZE, PAGE_SIZE, USER_END, USER_START};
-use kernel_core::world::{MEMORY, PAGES};
+use kernel_core::world::{LENT, MEMORY, PAGES};
 
 /// Where processes are likely to map more than they had.
 pub const MAPPED: u64 = 0x4000_0000;
@@ -58,11 +58,21 @@ pub fn pages(input: &mut Input<'_>) -> u64 {
     }
 }
 
+/// A number that names something which somebody chose a small number for: a badge, a key, a tag.
+pub fn name(input: &mut Input<'_>) -> u64 {
+    match input.byte() {
+        few @ 0..=0xcf => u64::from(few % 10),
+        _ => number(input),
+    }
+}
+
 /// An address: mostly in the memory that a process had from the start, or where it maps more.
 pub fn address(input: &mut Input<'_>) -> u64 {
     let at = input.byte();
     let page = match at {
-        0..=0x7f => MEMORY + u64::from(at) % PAGES * PAGE_SIZE,
+        // One page more often than others, so that what one call leaves there is what another finds.
+        0..=0x1f => LENT,
+        0x20..=0x7f => MEMORY + u64::from(at) % PAGES * PAGE_SIZE,
         0x80..=0xbf => MAPPED + u64::from(at & 31) * PAGE_SIZE,
         0xc0..=0xcf => MAPPED + u64::from(at & 3) * LARGE_PAGE_SIZE,
         0xd0..=0xdf => return 0,

@@ -138,10 +138,10 @@ impl<const FAULT: u8> Stage<FAULT> {
         let k = &self.w.kernel;
         let r = &k.threads[thread].registers;
         let call = Call::from_number(r.rax.get());
-        let asked = call.and_then(need).filter(|_| r.rdi.get() < u64::from(Handle::FIRST_PSEUDO) || r.rdi.get() >> 32 != 0);
-        let plan = asked.map_or(Ok(()), |(kind, rights)| {
-            look_up(&table(k, self.process_of(thread)), r.rdi.get(), kind, rights)
-        });
+        let asked =
+            call.and_then(need).filter(|_| r.rdi.get() < u64::from(Handle::FIRST_PSEUDO) || r.rdi.get() >> 32 != 0);
+        let plan = asked
+            .map_or(Ok(()), |(kind, rights)| look_up(&table(k, self.process_of(thread)), r.rdi.get(), kind, rights));
         let masked = k.threads[thread].upcall_masked.get();
         let args = [&r.rdi, &r.rsi, &r.rdx, &r.r8, &r.r9, &r.r10].map(|place| place.get());
         tell(|| format!("{thread:?} of {:?}: {} {args:x?}", self.process_of(thread), call.map_or("?", Call::name)));
@@ -211,7 +211,8 @@ impl<const FAULT: u8> Stage<FAULT> {
                 None => drop(k.fault(CPU, Fault { vector: PAGE_FAULT, code, address: at })),
             }
             // It may wait, be gone, or be elsewhere now.
-            let runs = self.w.kernel.current(CPU).is_some_and(|t| self.w.kernel.threads[t].process.get() == Some(process));
+            let runs =
+                self.w.kernel.current(CPU).is_some_and(|t| self.w.kernel.threads[t].process.get() == Some(process));
             if !runs || self.w.kernel.processes[process].state.get() != ProcessState::Running {
                 return None;
             }

@@ -1,13 +1,15 @@
 //! A register's worth for an argument of a call, by the argument's name in its
 //! row.
 
+use super::stage::policy;
 use crate::handle::{choose, Entry};
 use crate::input::Input;
-use crate::number::{address, length, number, pages, time};
+use crate::number::{address, length, name as named, number, pages, time};
 use abi::call::Call;
 use abi::memory::PAGE_SIZE;
 use abi::message::Extras;
 use abi::{Kind, Rights};
+use kernel_core::world::LENT;
 
 /// What the caller's row asks of its first argument, if anything.
 pub fn need(call: Call) -> Option<(Kind, Rights)> {
@@ -53,8 +55,25 @@ pub fn argument(input: &mut Input<'_>, table: &[Entry], now_ns: u64, call: Call,
     }
     match name {
         "handle" => choose(input, table, None),
-        "address" | "name_address" | "entry" | "stack" | "buffer" | "to" | "frame" | "base" => address(input),
-        "length" | "capacity" | "name_length" | "name_capacity" | "stack_length" => length(input),
+        // Where every process has a policy, and two names of four and five letters.
+        "length" if call == Call::PolicyLoad => match input.byte() {
+            0..=0xbf => policy().len() as u64,
+            _ => length(input),
+        },
+        "name_address" => match input.byte() {
+            0..=0x9f => LENT,
+            0xa0..=0xbf => LENT + 5,
+            _ => address(input),
+        },
+        "name_length" => match input.byte() {
+            few @ 0..=0xbf => 4 + u64::from(few & 1),
+            _ => length(input),
+        },
+        "badge" | "after_badge" | "key" | "tag" | "index" | "what" | "ring" | "mode" | "object_type" | "label" => {
+            named(input)
+        }
+        "address" | "entry" | "stack" | "buffer" | "to" | "frame" | "base" => address(input),
+        "length" | "capacity" | "name_capacity" | "stack_length" => length(input),
         "offset" => match input.byte() {
             whole @ 0..=0x7f => u64::from(whole & 7) * PAGE_SIZE,
             _ => length(input),

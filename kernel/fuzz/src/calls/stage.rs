@@ -112,6 +112,7 @@ impl<const FAULT: u8> Stage<FAULT> {
         given.extend([child, space]);
         let thread = self.make(t, Call::ThreadCreate, &[HANDLE_SELF, MEMORY, MEMORY, 0, MEMORY + 0x7000, 15])[0];
         given.push(thread);
+        self.make(t, Call::MemoryWrite, &[memory, 0, LENT, 2 * 4096]);
         self.make(t, Call::NamespaceBind, &[namespace, LENT, 4, session]);
         self.make(t, Call::QueueAdd, &[queue, session, 3, 0xff, 0]);
         for (handle, at) in [(memory, 0), (paged, 8)] {

@@ -86,11 +86,16 @@ impl<const FAULT: u8> Stage<FAULT> {
             0..=0xdf => DATA + input.short() % LENGTH,
             _ => address(input),
         };
-        let (reach, wanted) = if write { (Call::LeaseWrite, LeaseAccess::WRITE) } else { (Call::LeaseRead, LeaseAccess::READ) };
+        let (reach, wanted) =
+            if write { (Call::LeaseWrite, LeaseAccess::WRITE) } else { (Call::LeaseRead, LeaseAccess::READ) };
         let lease = self.lease_of(&part, actor.process);
         let plan = lease.and_then(|lease| {
             within(&part, &lease)?;
-            if lease.access.contains(wanted) { Ok(lease) } else { Err(Error::LeaseAccess) }
+            if lease.access.contains(wanted) {
+                Ok(lease)
+            } else {
+                Err(Error::LeaseAccess)
+            }
         });
         let (theirs, length) = (plan.map_or(0, |lease| lease.address + part.offset), part.length);
         let known = plan.is_ok() && is_known(theirs, length) && is_known(at, length);
@@ -142,7 +147,8 @@ impl<const FAULT: u8> Stage<FAULT> {
         assert_eq!(u64::from(lease.access.bits()) & protection, protection, "mapped for what it was not lent for");
         let call = part.call.expect("a lease is a call's");
         let lent_at = lease.address + part.offset;
-        let mapped = Mapped { call, index: part.index, server: actor.process, address: at, lent_at, length: part.length };
+        let mapped =
+            Mapped { call, index: part.index, server: actor.process, address: at, lent_at, length: part.length };
         self.mapped.push(mapped);
         self.peek(mapped);
     }

@@ -165,14 +165,7 @@ impl<const FAULT: u8> Stage<FAULT> {
     }
 
     /// Puts words, capabilities, leases and a deadline into place.
-    fn extra(
-        &mut self,
-        input: &mut Input<'_>,
-        actor: Actor,
-        table: &[Entry],
-        leases: bool,
-        deadline: bool,
-    ) -> Extra {
+    fn extra(&mut self, input: &mut Input<'_>, actor: Actor, table: &[Entry], leases: bool, deadline: bool) -> Extra {
         self.count += 1;
         let number: Number = self.count;
         let shape = input.byte();
