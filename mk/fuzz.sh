@@ -27,7 +27,7 @@ COVERAGE="-C passes=sancov-module -C llvm-args=-sanitizer-coverage-level=4
     -C llvm-args=-sanitizer-coverage-inline-8bit-counters -C llvm-args=-sanitizer-coverage-pc-table
     -C llvm-args=-sanitizer-coverage-trace-compares -C debug-assertions -C codegen-units=1 --cfg fuzzing"
 
-build_packer() { "$cargo" build -q -p kernel-fuzz --bin fuzz-corpus; }
+build_packer() { "$cargo" build -q -p kernel-fuzz --features "${FEATURES:-}" --bin fuzz-corpus; }
 
 # --target keeps the flags away from build scripts. FEATURES=planted: a core with a fault, to be found.
 build_targets() {

@@ -101,7 +101,7 @@ impl<const FAULT: u8> Stage<FAULT> {
                 // Its sender has lost it meanwhile, or there is no room for it.
                 continue;
             }
-            assert_eq!(word >> 32, u64::from(rights.bits()) | (*kind as u64) << 48 - 32, "capability {i}");
+            assert_eq!(word >> 32, u64::from(rights.bits()) | (*kind as u64) << 16, "capability {i}");
             let entry = table.iter().find(|entry| entry.handle == Handle(word as u32)).expect("it has arrived");
             assert_eq!((entry.kind, entry.object, entry.rights), (*kind, *object, *rights), "capability {i}");
         }
