@@ -121,8 +121,8 @@ fold() {
     for target in "${TARGETS[@]}"; do
         unpack "$target" || die "the kept corpus of $target can't be read"
         rm -rf "$WORK/$target/small" && mkdir -p "$WORK/$target/small" || exit 1
-        # As few inputs as reach everything that all of them reach.
-        "$BINARIES/fuzz-$target" -set_cover_merge=1 "$WORK/$target/small" "$WORK/$target/kept" "$WORK/$target/found" \
+        # As few inputs as reach every edge that all of them reach, however often.
+        "$BINARIES/fuzz-$target" -set_cover_merge=1 -use_counters=0 "$WORK/$target/small" "$WORK/$target/kept" "$WORK/$target/found" \
             >"$WORK/$target/log" 2>&1 || { tail -5 "$WORK/$target/log"; die "$target could not be merged"; }
         say "$target: $("$PACKER" pack "$WORK/$target/small" "kernel/fuzz/corpus/$target.pack")"
         rm -rf "$WORK/$target/found"
