@@ -79,6 +79,8 @@ missing_tools() { # Debian package names of what is not there, one a line
     elif [ ! -f "$MAKEFILE" ] && ! links; then
         echo libc6-dev
     fi
+    # libFuzzer is C++: for `make fuzz` alone (mk/fuzz.sh says so).
+    [ -z "${SETUP_FUZZ:-}" ] || command -v g++ >/dev/null || echo g++
     # A window needs QEMU's GTK part, which the lean emulator package leaves out.
     if [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] && command -v apt-get >/dev/null \
         && ! ls /usr/lib/*/qemu/ui-gtk.so >/dev/null 2>&1; then

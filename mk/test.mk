@@ -17,5 +17,5 @@ test-long: image ## longer campaigns (MULT=n), and ci/fresh: both commands in a 
 	@CARGO=$(CARGO) MULT=$(MULT) MODEL_MULT=$$((50 * $(MULT))) mk/test.sh host long $(FILTER)
 	@ci/fresh
 
-fuzz: build/toolchain.mk ## what there is of fuzzing: the property tests, with T seconds and seed S
-	@CARGO=$(CARGO) mk/fuzz.sh "$(or $(T),60)" "$(or $(S),1)"
+fuzz: build/toolchain.mk ## libFuzzer on the kernel's core, and the property tests: T seconds, seed S
+	@CARGO=$(CARGO) RUSTC=$(RUSTC) mk/fuzz.sh "$(or $(T),60)" "$(or $(S),1)"

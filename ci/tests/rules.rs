@@ -62,7 +62,7 @@ fn allowed(from: &str, on: &str, for_tests: bool) -> bool {
     match from {
         "kernel/abi" => false,
         "kernel/core" | "kernel/boot" | "schemes/scheme" => on == "kernel/abi",
-        "kernel/services" | "kernel/arch" => ["kernel/abi", "kernel/core"].contains(&on),
+        "kernel/services" | "kernel/arch" | "kernel/fuzz" => ["kernel/abi", "kernel/core"].contains(&on),
         "kernel" => on == "kernel/abi" || KERNEL_INSIDES.contains(&on),
         "drivers/hal" | "init" | "relibc-lite" => ["kernel/abi", "schemes/scheme"].contains(&on),
         "ci" | "filesystem-image" => host_tool(on),

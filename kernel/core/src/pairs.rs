@@ -6,7 +6,7 @@
 use abi::call::{Call, FIRST};
 use abi::Error;
 use std::io::Write;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::Mutex;
 
 /// Calls and errors that there is room for: more than have numbers.
@@ -15,6 +15,12 @@ const ERRORS: usize = 128;
 
 static SEEN: [[AtomicU64; ERRORS / 64]; CALLS] = [const { [const { AtomicU64::new(0) }; ERRORS / 64] }; CALLS];
 static FILE: Mutex<()> = Mutex::new(());
+static STRICT: AtomicBool = AtomicBool::new(false);
+
+/// From now on, an answer that is not documented is a panic.
+pub fn be_strict() {
+    STRICT.store(true, Relaxed);
+}
 
 /// Notes that the call with this number was answered with an error. What is no call's number is left out.
 pub fn note(number: u64, error: Error) {
@@ -24,6 +30,8 @@ pub fn note(number: u64, error: Error) {
     let Some(place) = place else { return };
     let mask = 1 << (bit % 64);
     if place.fetch_or(mask, Relaxed) & mask == 0 {
+        let documented = || abi::refusal::pairs(call).any(|known| known == error);
+        assert!(!STRICT.load(Relaxed) || documented(), "not documented: {} {error:?}", call.name());
         write(call, error);
     }
 }

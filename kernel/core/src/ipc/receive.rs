@@ -32,9 +32,10 @@ impl<M: Machine> Kernel<M> {
         }
         let deadline_ns = self.deadline_of(cx.thread, Extras(cx.arg(2)))?;
         self.reply_own(reply, cx.process);
-        match self.receive(cx.thread, endpoint, reply) {
-            true => {}
-            false => self.receiver_wait(cx, endpoint, reply, deadline_ns)?,
+        if !self.receive(cx.thread, endpoint, reply) {
+            // It may have left a queue that lent it urgency.
+            self.priority_update(cx.thread);
+            self.receiver_wait(cx, endpoint, reply, deadline_ns)?;
         }
         Ok(Answer::Written)
     }

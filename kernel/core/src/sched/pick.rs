@@ -203,14 +203,13 @@ impl<M: Machine> Kernel<M> {
     /// cancelled one. Its process and the frames it holds are the caller's business.
     pub fn thread_stop(&self, id: Id<Thread>) {
         let thread = &self.threads[id];
+        // Running, or just blocked by a call that ends its process: then nobody was picked in its place yet.
+        for slot in self.cpus.iter().filter(|slot| slot.current.get() == Some(id)) {
+            slot.current.set(None);
+        }
         match thread.state.get() {
-            ThreadState::Inactive => {}
+            ThreadState::Inactive | ThreadState::Running => {}
             ThreadState::Ready => self.ready_remove(id),
-            ThreadState::Running => {
-                for slot in self.cpus.iter().filter(|slot| slot.current.get() == Some(id)) {
-                    slot.current.set(None);
-                }
-            }
             ThreadState::AwaitingReply => self.call_abandon(id),
             ThreadState::Sending
             | ThreadState::Receiving

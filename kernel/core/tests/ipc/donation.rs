@@ -43,6 +43,22 @@ fn a_server_runs_at_the_urgency_of_its_caller_and_of_all_who_wait_for_it() {
     assert_eq!(p.priority(p.s), 10);
 }
 
+/// Found by fuzzing.
+#[test]
+fn who_leaves_a_queue_to_wait_elsewhere_leaves_its_urgency_there() {
+    let mut p = Pair::with(World::new(), [1, 10, 20]);
+    p.server_waits();
+    p.client_calls(0);
+    p.w.ok(p.s, Call::Reply, &[p.reply, 0, 0]);
+    let (_, more, session) = p.another_client(100, 40);
+    p.w.waits(more, Call::Call, &[session, 0, 0]);
+    assert_eq!(p.priority(p.s), 40, "it received there last");
+    let quota = p.w.quota_handle(p.server);
+    let elsewhere = p.w.ok(p.s, Call::EndpointCreate, &[quota])[0];
+    p.w.waits(p.s, Call::Recv, &[elsewhere, 0, 0, p.reply]);
+    assert_eq!(p.priority(p.s), 10);
+}
+
 #[test]
 fn urgency_is_given_back_when_a_caller_gives_up_or_dies() {
     let mut p = Pair::with(World::new(), [1, 10, 20]);

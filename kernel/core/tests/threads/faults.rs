@@ -92,6 +92,25 @@ fn any_other_answer_ends_the_process_with_a_report() {
     s.p.w.end();
 }
 
+/// Found by fuzzing: it had just blocked and was still the processor's thread when it was taken apart.
+#[test]
+fn who_answers_so_that_its_own_process_ends_and_waits_for_more_is_gone() {
+    let mut s = Scene::new();
+    let session = s.ok(Call::SessionCreate, &[s.p.k_endpoint, 90, 0])[0];
+    let (server, other) = (s.p.server, s.p.w.thread(s.p.server, 10));
+    let handle = s.handle(other);
+    s.ok(Call::ThreadFaultHandler, &[handle, session]);
+    s.fault(other);
+    s.p.server_receives();
+    // Nobody holds its thread, so that its place is free at once.
+    let held = s.ts;
+    s.ok(Call::Close, &[held]);
+    let args = [s.p.endpoint, 1, 0, s.p.reply];
+    assert_eq!(s.p.w.call(s.p.s, Call::ReplyRecv, &args), Outcome::Gone);
+    assert!(!s.p.w.kernel.processes.is_used(server));
+    s.p.w.end();
+}
+
 #[test]
 fn a_server_that_dies_is_told_again_when_it_is_back() {
     let (mut s, _) = told();
