@@ -6,6 +6,7 @@
 //! about their own data is checked ([`World::check`]).
 
 mod check;
+pub mod frames;
 
 use crate::address::{CpuId, FrameNumber, VirtAddr};
 use crate::cap::namespace::words;

@@ -1,8 +1,7 @@
 //! Taking a world apart, whatever state it is in: everything has to be given
 //! back.
 
-use crate::frames;
-use kernel_core::world::{World, CPU};
+use kernel_core::world::{frames, World, CPU};
 
 /// Ends every process, stops every device, and panics unless all objects are gone and all frames are back.
 pub fn end<const FAULT: u8>(w: &mut World<FAULT>, frames: u32) {

@@ -10,7 +10,6 @@
 //! - [`handle`]: handles, most of which name something
 //! - [`calls`]: any call with any registers, from several processes
 //! - [`messages`]: messages, and that each arrives once, at the right one, as it was sent
-//! - [`frames`]: one owner and one payer for every frame
 //! - [`end`]: taking a world apart
 //! - [`target`]: the targets by name
 //! - [`pack`]: many inputs in one file
@@ -20,7 +19,6 @@
 
 pub mod calls;
 pub mod end;
-pub mod frames;
 pub mod handle;
 pub mod input;
 pub mod messages;

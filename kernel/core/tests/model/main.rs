@@ -7,7 +7,6 @@
 
 mod authority;
 mod exchange;
-mod frames;
 mod leases;
 mod messages;
 mod ops;
@@ -15,6 +14,7 @@ mod reference;
 mod run;
 
 use kernel_core::machine::Fault;
+use kernel_core::world::frames;
 use run::{Run, FRAMES};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 

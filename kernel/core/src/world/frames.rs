@@ -1,11 +1,11 @@
 //! What has to be true of every frame, whatever happened: an owner, a payer,
 //! and no way to it but through a mapping.
 
-use kernel_core::address::FrameNumber;
-use kernel_core::object::MappingKind;
-use kernel_core::test_machine::TestMachine;
-use kernel_core::tree::InSpace;
-use kernel_core::Kernel;
+use crate::address::FrameNumber;
+use crate::kernel::Kernel;
+use crate::object::MappingKind;
+use crate::test_machine::TestMachine;
+use crate::tree::InSpace;
 use std::collections::BTreeMap;
 
 /// Pages of a memory object that are looked at: more can be asked for than anyone would look through.
