@@ -5,7 +5,7 @@
 //! - [`raw`]: faults on purpose, raw calls
 //! - [`disk`]: a block driver's counters, for tests that attach one
 //! - one file a subject: [`die`], [`handles`], [`names`], [`messages`], [`leases`], [`mapped`], [`frames`], [`memory`], [`fork`],
-//!   [`pager`], [`objects`], [`threads`], [`restart`], [`journal`], [`event`], [`futex`], [`process`], [`time`], [`registers`], [`upcall`], [`debug`], [`revoke`], [`security`], [`quota`], [`fill`],
+//!   [`pager`], [`objects`], [`threads`], [`restart`], [`journal`], [`event`], [`ring`], [`futex`], [`process`], [`time`], [`registers`], [`upcall`], [`debug`], [`revoke`], [`security`], [`quota`], [`fill`],
 //!   [`chaos`]
 //! - [`roots`]: the program in init's place, and what is tried there: [`ports`], [`device_memory`], [`interrupt`], [`domain`], [`system`], [`policy`]
 #![cfg_attr(target_os = "none", no_std)]
@@ -44,6 +44,7 @@ mod raw;
 mod registers;
 mod restart;
 mod revoke;
+mod ring;
 mod roots;
 mod security;
 mod system;
@@ -86,6 +87,7 @@ fn all() -> Vec<&'static Test> {
         mapped::TESTS,
         frames::TESTS,
         event::TESTS,
+        ring::TESTS,
         futex::TESTS,
         die::TESTS,
         chaos::TESTS,

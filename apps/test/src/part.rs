@@ -3,7 +3,8 @@
 
 use crate::tap::{fail, works, Check};
 use crate::{
-    chaos, debug, die, event, fill, futex, leases, mapped, names, objects, process, restart, revoke, security, upcall,
+    chaos, debug, die, event, fill, futex, leases, mapped, names, objects, process, restart, revoke, ring, security,
+    upcall,
 };
 use abi::{Handle, Rights};
 use alloc::format;
@@ -114,7 +115,7 @@ pub type Role = (&'static str, fn(&[&str]) -> u64);
 
 /// Plays a part; the exit status.
 pub fn play(name: &str, words: &[&str]) -> u64 {
-    let parts: [&[Role]; 15] = [
+    let parts: [&[Role]; 16] = [
         die::PARTS,
         names::PARTS,
         process::PARTS,
@@ -126,6 +127,7 @@ pub fn play(name: &str, words: &[&str]) -> u64 {
         upcall::PARTS,
         debug::PARTS,
         event::PARTS,
+        ring::PARTS,
         futex::PARTS,
         chaos::PARTS,
         objects::PARTS,

@@ -44,6 +44,7 @@
 //!
 //! What both share
 //! - [`wire`]: the protocol, word by word; [`block`], [`block_client`], [`block_server`]: disks
+//! - [`ring`]: asynchronous messages through shared memory
 //! - [`log`], [`notification`], [`time`]; [`rt`]: kernel calls, start, heap, threads, and all the `unsafe`
 #![cfg_attr(target_os = "none", no_std)]
 
@@ -66,6 +67,7 @@ pub mod message;
 pub mod notification;
 pub mod path;
 pub mod process;
+pub mod ring;
 pub mod rt;
 pub mod scheme;
 pub mod sequence;
