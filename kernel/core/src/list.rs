@@ -47,6 +47,8 @@ list_nodes! {
     InSession: Interest.in_session;
     /// The interests of a queue that have something to tell.
     Pending: Interest.pending;
+    /// The threads whose faults a session is told of.
+    InFaulters: Thread.in_faulters;
     /// What stems from a capability beside other capabilities.
     InVia: Mapping.in_via, Thread.in_via, Name.in_via;
     /// The memory objects of one pager.

@@ -133,6 +133,7 @@ refusals! {
         WrongKind "it names no session",
         NoRight "it does not carry SEND",
         Closed "the thread has ended",
+        Busy "the session is told of the faults of 256 threads already",
     }
     ForeignHandler {
         BadAddress "the entry is not in the user half",

@@ -6,13 +6,14 @@
 //! - [`table`]: capability tables
 //! - [`derivation`]: the tree of capabilities: derive, close, revoke
 //! - [`clone`](mod@clone): a table for a child
-//! - [`uses`]: what stems from a capability beside others
+//! - [`uses`], [`faulters`]: what stems from a capability beside others
 //! - [`process`] and [`thread`]: their lives and ends
 //! - [`namespace`]: scheme names
 
 pub mod allocate;
 pub mod clone;
 pub mod derivation;
+pub mod faulters;
 pub mod limit;
 pub mod namespace;
 pub mod pressure;

@@ -108,9 +108,8 @@ impl<M: Machine> Kernel<M> {
         if let Some(parked) = thread.parked.replace(None) {
             self.free(parked);
         }
-        if let Some(session) = thread.fault_session.replace(None) {
-            self.release(session);
-        }
+        // Without a session there is nothing that could be full.
+        let _ = self.fault_handler_set(id, None, None);
         if process.thread_count.get() == 0 {
             self.process_end(owner, ProcessState::Exited, 0);
         }

@@ -234,6 +234,7 @@ impl<M: Machine> Kernel<M> {
     /// A step of handing the uses of an entry to its parent; answers whether there are none left.
     pub(crate) fn uses_hand_over_step(&self, cap: Id<Cap>, heir: Link<Cap>) -> bool {
         let entry = &self.caps[cap];
+        self.faulters_hand_over(cap, heir);
         self.interests_of(cap, |id| {
             let interest = &self.interests[id];
             interest.via.set(raw(heir));
@@ -272,6 +273,7 @@ impl<M: Machine> Kernel<M> {
     /// A step of ending the uses of an entry that is about to go; answers whether there are none left.
     pub(crate) fn uses_end_step(&self, cap: Id<Cap>) -> bool {
         let entry = &self.caps[cap];
+        self.faulters_end(cap, false);
         self.interests_of(cap, |id| self.interest_lose(id));
         if sort(entry.kind()) == Sort::Waits
             && !self.waits_find_step(cap, |id| self.wait_revoke(id), |id| self.parked_withdraw(id, Error::Revoked))
@@ -283,6 +285,7 @@ impl<M: Machine> Kernel<M> {
 
     /// A step of ending what an entry that is revoked has inherited; answers whether there is none left.
     pub(crate) fn inherited_end_step(&self, cap: Id<Cap>) -> bool {
+        self.faulters_end(cap, true);
         self.interests_of(cap, |id| {
             if self.interests[id].via_inherited.get() {
                 self.interest_lose(id);

@@ -79,6 +79,10 @@ pub struct Session {
     pub interests: ListHead,
     /// How many that are.
     pub interest_count: Field<u32>,
+    /// The threads whose faults it is told of (`Thread::in_faulters`).
+    pub faulters: ListHead,
+    /// How many they are.
+    pub faulter_count: Field<u32>,
 }
 }
 

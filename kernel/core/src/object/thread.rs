@@ -179,6 +179,12 @@ pub struct Thread {
     pub parked: Field<Link<Parked>>,
     /// The session that its faults are told through (a reference).
     pub fault_session: Field<Link<Session>>,
+    /// Its place in `Session::faulters`.
+    pub in_faulters: ListLinks,
+    /// The capability that session was named by (raw id; 0: none, or it was closed without a parent).
+    pub fault_via: Field<u32>,
+    /// Whether it came to that capability from a child that was closed.
+    pub fault_via_inherited: Field<bool>,
     /// Its last fault that was told or is to be told: vector, code, address.
     pub fault: [Field<u64>; 3],
     /// Paging, FutexWaiting: the memory object.

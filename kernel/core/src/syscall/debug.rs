@@ -50,20 +50,16 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// `thread_fault_handler`. A fault that is with its handler already stays there. Errors: `BadHandle`, `WrongKind`,
-    /// `NoRight` (the session; `SEND` is asked), `Closed` (the thread has ended).
+    /// `NoRight` (the session; `SEND` is asked), `Closed` (the thread has ended), `Busy` (the session is told of the faults of as
+    /// many threads as can be).
     pub fn thread_fault_handler(&self, cx: &Context) -> Result<Answer> {
-        let thread = &self.threads[cx.id::<Thread>()];
+        let id = cx.id::<Thread>();
         let session = match cx.arg(1) == Handle::NONE.word() {
             true => None,
-            false => Some(self.resolve(cx, cx.arg(1), Kind::Session, Rights::SEND)?.id::<Session>()),
+            false => Some(self.resolve(cx, cx.arg(1), Kind::Session, Rights::SEND)?),
         };
-        thread.process.get().ok_or(Error::Closed)?;
-        if let Some(session) = session {
-            self.retain(session);
-        }
-        if let Some(before) = thread.fault_session.replace(session) {
-            self.release(before);
-        }
+        self.threads[id].process.get().ok_or(Error::Closed)?;
+        self.fault_handler_set(id, session.map(|s| s.id::<Session>()), session.and_then(|s| s.cap))?;
         Ok(Answer::DONE)
     }
 }

@@ -3,7 +3,7 @@
 
 use super::World;
 use crate::id::Id;
-use crate::list::{Cancelled, InLease, InSession, InVia, Pending, Queue, Woken};
+use crate::list::{Cancelled, InFaulters, InLease, InSession, InVia, Pending, Queue, Woken};
 use crate::object::{Cap, ProcessState, Reply, ReplyState, Session, Thread, ThreadState};
 use crate::sched::donation::Donating;
 use crate::tree::{Deadline, InQueue, Sending, Timer, TreeNode};
@@ -184,6 +184,10 @@ impl<const FAULT: u8> World<FAULT> {
         assert_eq!(interests, k.interests.iter_used().count());
         for id in k.sessions.iter_used() {
             let s = &k.sessions[id];
+            let told: Vec<_> = k.threads.list::<InFaulters>(&s.faulters).iter().collect();
+            let due = k.threads.iter_used().filter(|t| k.threads[*t].fault_session.get() == Some(id));
+            assert_eq!((told.len(), told.len()), (due.count(), s.faulter_count.get() as usize));
+            assert!(told.iter().all(|t| k.threads[*t].fault_session.get() == Some(id)));
             let all = k.interests.list::<InSession>(&s.interests).iter();
             assert_eq!(
                 all.map(|i| assert_eq!(k.interests[i].session.get(), Some(id))).count() as u32,

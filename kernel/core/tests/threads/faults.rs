@@ -287,3 +287,78 @@ fn a_thread_that_ends_while_its_fault_is_told_leaves_nothing() {
         s.p.w.end();
     }
 }
+
+/// The client's faults go to the server through a child of the keeper's session.
+fn told_through_a_child() -> (Scene, u64, u64) {
+    let mut s = Scene::new();
+    let session = s.ok(Call::SessionCreate, &[s.p.k_endpoint, 90, 0])[0];
+    let child = s.ok(Call::Derive, &[session, u64::from(Rights::all().bits()), 0, 0])[0];
+    s.ok(Call::ThreadFaultHandler, &[s.tc, child]);
+    (s, session, child)
+}
+
+#[test]
+fn a_handler_whose_capability_is_revoked_is_none_any_more() {
+    // Before there is a fault, while it is queued, and while the server has it.
+    for stage in 0..3 {
+        let (mut s, session, _) = told_through_a_child();
+        if stage > 0 {
+            s.fault(s.p.c);
+        }
+        if stage > 1 {
+            s.p.server_receives();
+        }
+        s.ok(Call::Revoke, &[session]);
+        if stage == 0 {
+            s.fault(s.p.c);
+        }
+        assert_eq!(s.died_of(s.p.client), Some(14), "stage {stage}");
+        s.p.w.end();
+    }
+}
+
+#[test]
+fn a_handler_whose_capability_is_closed_stems_from_its_parent() {
+    let (mut s, session, child) = told_through_a_child();
+    s.ok(Call::Close, &[child]);
+    s.fault(s.p.c);
+    s.p.server_receives();
+    assert!(matches!(s.p.server_replies(0), Outcome::Done(_)));
+    assert_eq!(s.state(s.p.c), ThreadState::Ready, "it was told of the fault");
+    // It is the parent's by inheritance: a revocation of that ends it, and one that was set with the parent itself stays.
+    s.ok(Call::Revoke, &[session]);
+    let c = s.p.c;
+    assert_eq!(s.p.w.kernel.threads[c].fault_session.get(), None);
+    s.ok(Call::ThreadFaultHandler, &[s.tc, session]);
+    s.ok(Call::Revoke, &[session]);
+    assert!(s.p.w.kernel.threads[c].fault_session.get().is_some());
+    // With the last capability gone nobody can take it away, and it goes on.
+    s.ok(Call::Close, &[session]);
+    s.fault(s.p.c);
+    s.p.server_receives();
+    assert!(matches!(s.p.server_replies(0), Outcome::Done(_)));
+    s.p.w.end();
+}
+
+#[test]
+fn a_session_is_told_of_the_faults_of_so_many_threads_and_no_more() {
+    use kernel_core::address::VirtAddr;
+    use kernel_core::cap::faulters::FAULTERS;
+    use kernel_core::cap::thread::Start;
+    let mut s = Scene::new();
+    let session = s.ok(Call::SessionCreate, &[s.p.k_endpoint, 90, 0])[0];
+    let at = VirtAddr(MEMORY);
+    let start = Start { entry: at, stack: at, argument: 0, buffer: at, priority: 1 };
+    let mut last = 0;
+    for _ in 0..FAULTERS {
+        let thread = s.p.w.kernel.thread_make(s.p.client, start).unwrap();
+        last = s.handle(thread);
+        s.ok(Call::ThreadFaultHandler, &[last, session]);
+    }
+    assert_eq!(s.err(Call::ThreadFaultHandler, &[s.tc, session]), Error::Busy);
+    // The same again is none more; one that is taken out makes room.
+    s.ok(Call::ThreadFaultHandler, &[last, session]);
+    s.ok(Call::ThreadFaultHandler, &[last, 0]);
+    s.ok(Call::ThreadFaultHandler, &[s.tc, session]);
+    s.p.w.end();
+}
