@@ -2,6 +2,7 @@
 //! anything leaves nothing behind.
 
 use abi::call::Call;
+use abi::message::{Extras, LeaseAccess, LEASES};
 use abi::quota::{Limit, Word, OBJECTS, WORDS};
 use abi::{Error, Handle, Kind, Rights};
 use kernel_core::address::VirtAddr;
@@ -67,6 +68,22 @@ impl Keeper {
         let thread = k.thread_make(process, start).unwrap();
         k.user_write(process, HOME + PAGE, b"name").unwrap();
         (process, thread)
+    }
+}
+
+impl Keeper {
+    /// Ends a filler. Views of memory stay until they are released, as a bus manager does when the device is stopped.
+    fn end_filler(&mut self, process: Id<Process>, quota: u64) {
+        self.w.kill(process);
+        let domains: Vec<_> = self.w.kernel.domains.iter_used().collect();
+        for domain in domains {
+            let all = Rights::all();
+            let handle = self.w.kernel.cap_insert(self.process, Kind::DmaDomain, domain.raw(), all, None).unwrap();
+            // Some frames at a time.
+            while self.w.call(self.thread, Call::DomainRelease, &[handle.word()]) == Outcome::Failed(Error::Retry) {}
+            self.w.ok(self.thread, Call::Close, &[handle.word()]);
+        }
+        self.w.ok(self.thread, Call::Close, &[quota]);
     }
 }
 
@@ -198,17 +215,71 @@ const MAKERS: &[(&str, Maker)] = &[
     }),
     ("IoPorts", |w, p, t, n| call(w, t, Call::Derive, &[kept(w, p, 8), 0x1ff, n % 200, 1])),
     ("DeviceMemory", |w, p, t, n| call(w, t, Call::Derive, &[kept(w, p, 9), 0x1ff, n % 64 * PAGE, PAGE])),
+    ("Interrupt", |w, p, t, _| call(w, t, Call::InterruptAllocate, &[kept(w, p, 10), u64::MAX, 0])),
+    ("DmaDomain", |w, p, t, n| call(w, t, Call::DomainCreate, &[kept(w, p, 11), SELF_QUOTA, n + 1])),
+    ("Pin", |w, p, t, _| {
+        let memory = match first(w, p, t, 0, Call::MemoryCreate, &[SELF_QUOTA, 1, 0]) {
+            Ok(memory) => memory,
+            Err(outcome) => return outcome,
+        };
+        match first(w, p, t, 1, Call::DomainCreate, &[kept(w, p, 11), SELF_QUOTA, 1]) {
+            Ok(domain) => call(w, t, Call::DomainPin, &[domain, memory, 0, 8]),
+            Err(outcome) => outcome,
+        }
+    }),
+    ("lease", |w, p, t, _| {
+        // Nobody receives: each thread lends all that a call can, and waits.
+        let endpoint = match first(w, p, t, 0, Call::EndpointCreate, &[SELF_QUOTA]) {
+            Ok(endpoint) => endpoint,
+            Err(outcome) => return outcome,
+        };
+        let session = match first(w, p, t, 1, Call::SessionCreate, &[endpoint, 1, 0]) {
+            Ok(session) => session,
+            Err(outcome) => return outcome,
+        };
+        another_thread(w, p, t, |w, thread| {
+            for n in 0..LEASES {
+                w.lend(thread, n, HOME, 8, LeaseAccess::READ, 0);
+            }
+            w.call(thread, Call::Call, &[session, 0, Extras::new(0, LEASES, false).0])
+        })
+    }),
+    ("parked call", |w, p, t, _| {
+        another_thread(w, p, t, |w, thread| w.call(thread, Call::UpcallHandler, &[HOME, 0, 0, 0]))
+    }),
 ];
 
-/// Gives a filler what it can't make itself: a capability to the log, for those who want memory looked at, and ranges of
-/// ports and registers. (Views of memory for devices stay until they are released, whoever made them.)
+/// Makes a thread that does something; that it waits then is as good as done.
+fn another_thread(
+    w: &mut World,
+    p: Id<Process>,
+    t: Id<Thread>,
+    act: impl Fn(&mut World, Id<Thread>) -> Outcome,
+) -> Outcome {
+    let made = call(w, t, Call::ThreadCreate, &[SELF_PROCESS, HOME, HOME, 0, HOME, 1]);
+    let Outcome::Done([handle, ..]) = made else { return made };
+    let thread = w.object::<Thread>(p, handle);
+    match act(w, thread) {
+        Outcome::Waits => Outcome::Done([0; 4]),
+        other => other,
+    }
+}
+
+/// Gives a filler what it can't make itself: a capability to the log, for those who want memory looked at, ranges of ports and
+/// registers, interrupts, the root of devices' views of memory.
 fn equip(w: &mut World, process: Id<Process>) {
     let root = w.kernel.root_quota();
     let ports = w.kernel.ports_new(root, 0, 256).unwrap();
     let registers = w.kernel.device_memory_new(root, 0, 64).unwrap();
-    for (at, kind, object) in
-        [(7, Kind::Log, 0), (8, Kind::IoPorts, ports.raw()), (9, Kind::DeviceMemory, registers.raw())]
-    {
+    let interrupts = w.kernel.interrupt_root(root).unwrap();
+    let domains = w.kernel.domain_new(root, true).unwrap();
+    for (at, kind, object) in [
+        (7, Kind::Log, 0),
+        (8, Kind::IoPorts, ports.raw()),
+        (9, Kind::DeviceMemory, registers.raw()),
+        (10, Kind::Interrupt, interrupts.raw()),
+        (11, Kind::DmaDomain, domains.raw()),
+    ] {
         let handle = w.kernel.cap_insert(process, kind, object, Rights::all(), None).unwrap().word();
         w.kernel.user_write(process, HOME + PAGE + 64 + 8 * at, &handle.to_le_bytes()).unwrap();
     }
@@ -233,6 +304,9 @@ fn an_account_filled_with_any_kind_of_object_leaves_nothing_behind_for_any_other
     let warm = k.split(k.root, 1);
     k.usage(k.root);
     let before = (k.w.kernel.frames.free(), k.usage(k.root));
+    // (Address spaces come with processes.)
+    let made = |object: &str| object == "AddressSpace" || MAKERS.iter().any(|(name, _)| *name == object);
+    assert!(OBJECTS.into_iter().all(made), "every sort that is counted");
     // How many of each an account takes when nothing was there before.
     let mut counts = vec![];
     for (name, maker) in MAKERS {
@@ -241,15 +315,19 @@ fn an_account_filled_with_any_kind_of_object_leaves_nothing_behind_for_any_other
         let (count, end) = fill(&mut k.w, process, thread, *maker, u64::MAX);
         assert!(count > 0, "{name}: {end:?}");
         // (A table has a limit of its own, so that handles stay 16 bits wide.)
-        let error = if *name == "capability" { Error::TableFull } else { Error::OutOfQuota };
+        let error = match *name {
+            "capability" => Error::TableFull,
+            // The machine has no more of them.
+            "Interrupt" => Error::OutOfMemory,
+            _ => Error::OutOfQuota,
+        };
         assert_eq!(end, Some(Outcome::Failed(error)), "{name}: the caller is told, after {count}");
         let usage = k.usage(quota);
         if let Some(n) = OBJECTS.iter().position(|object| object == name) {
             assert!(usage[Word::Objects as usize + n] >= count, "{name}: its account counts them");
         }
         assert!(usage[Word::UsedPages as usize] <= PAGES);
-        k.w.kill(process);
-        k.w.ok(k.thread, Call::Close, &[quota]);
+        k.end_filler(process, quota);
         assert_eq!((k.w.kernel.frames.free(), k.usage(k.root)), before, "{name}: everything comes back");
         counts.push(count);
     }
@@ -258,15 +336,13 @@ fn an_account_filled_with_any_kind_of_object_leaves_nothing_behind_for_any_other
         let quota = k.split(k.root, PAGES);
         let (process, thread) = k.filler(quota);
         fill(&mut k.w, process, thread, *maker, u64::MAX);
-        k.w.kill(process);
-        k.w.ok(k.thread, Call::Close, &[quota]);
+        k.end_filler(process, quota);
         for ((other, other_maker), count) in MAKERS.iter().zip(&counts) {
             let quota = k.split(k.root, PAGES);
             let (process, thread) = k.filler(quota);
             let (got, end) = fill(&mut k.w, process, thread, *other_maker, *count);
             assert_eq!((got, end), (*count, None), "{other} after {name}");
-            k.w.kill(process);
-            k.w.ok(k.thread, Call::Close, &[quota]);
+            k.end_filler(process, quota);
             assert_eq!((k.w.kernel.frames.free(), k.usage(k.root)), before, "{other} after {name}");
         }
     }
