@@ -8,7 +8,7 @@ use crate::trace::tell;
 use abi::call::Call;
 use abi::{Error, Kind};
 use kernel_core::id::Id;
-use kernel_core::object::Thread;
+use kernel_core::object::{Session, Thread};
 use kernel_core::world::Outcome;
 
 impl<const FAULT: u8> Stage<FAULT> {
@@ -100,6 +100,10 @@ impl<const FAULT: u8> Stage<FAULT> {
                 break;
             }
         }
+        // All calls that were made through it stem from the keeper's capability.
+        let object = self.w.object::<Session>(self.keeper.process, session).raw();
+        let through = self.messages.values_mut().filter(|record| record.session == Some(object));
+        through.for_each(|record| record.unwanted = true);
     }
 
     fn notify(&mut self, input: &mut Input<'_>) {

@@ -17,6 +17,7 @@ impl<const FAULT: u8> Stage<FAULT> {
         let mut alive = alive.into_iter();
         self.actors.retain(|_| alive.next() == Some(true));
         self.pass_deadlines();
+        self.lose_owners();
         // Receivers first: what they have got is known as received when their senders are looked at.
         for receives in [true, false] {
             for n in 0..self.actors.len() {
@@ -105,6 +106,19 @@ impl<const FAULT: u8> Stage<FAULT> {
             let entry = table.iter().find(|entry| entry.handle == Handle(word as u32)).expect("it has arrived");
             assert_eq!((entry.kind, entry.object, entry.rights), (*kind, *object, *rights), "capability {i}");
         }
+    }
+
+    /// Who made or was passed a reply object last takes what it is bound to with it.
+    fn lose_owners(&mut self) {
+        let dead = |object: &u64| self.owners.get(object).is_some_and(|owner| !self.lives(*owner));
+        let kept = self.bound.iter().filter(|(object, _)| !dead(object));
+        self.bound = kept.map(|(object, call)| (*object, *call)).collect();
+        let replies = &self.w.kernel.replies;
+        let owned = replies.iter_used().filter_map(|id| {
+            let reply = &replies[id];
+            Some((reply.header.object_id.get(), reply.owner.get()?))
+        });
+        self.owners = owned.collect();
     }
 
     /// From its deadline on nobody wants a message any more.

@@ -53,7 +53,9 @@ pub enum Fate {
 /// A message.
 #[derive(Clone, Debug)]
 pub struct Record {
-    /// The badge of the session it is sent through.
+    /// The session it is sent through, by its number in the arena; none: it can't be sent.
+    pub session: Option<u32>,
+    /// The badge of that session.
     pub badge: u64,
     /// Whether it is a call.
     pub is_call: bool,
@@ -61,7 +63,7 @@ pub struct Record {
     pub content: Content,
     /// What it lends.
     pub leases: Vec<Lent>,
-    /// Whether its sender does not want it any more: cancelled, or too late.
+    /// Whether its sender does not want it any more: cancelled, revoked, or too late.
     pub unwanted: bool,
     /// When it is too late; 0: never.
     pub deadline_ns: u64,

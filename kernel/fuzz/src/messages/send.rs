@@ -32,12 +32,14 @@ impl<const FAULT: u8> Stage<FAULT> {
         let plan = look_up(&table, handle, Kind::Session, Rights::SEND);
         let extra = self.extra(input, actor, &table, is_call, true);
         let plan = plan.and(extra.plan);
-        let badge = table.iter().find(|entry| u64::from(entry.handle.0) == handle && plan.is_ok()).map_or(0, |entry| {
-            let session = Id::<Session>::try_new(entry.object as usize).expect("an id");
-            self.w.kernel.sessions[session].in_endpoint.key.get()
-        });
+        let named = table.iter().find(|entry| u64::from(entry.handle.0) == handle && plan.is_ok());
+        let session = named.map(|entry| entry.object);
+        let badge = session
+            .and_then(|raw| Id::<Session>::try_new(raw as usize))
+            .map_or(0, |session| self.w.kernel.sessions[session].in_endpoint.key.get());
         let (tag, number) = (extra.content.tag, extra.content.words[0]);
         let record = Record {
+            session,
             badge,
             is_call,
             content: extra.content,

@@ -47,6 +47,8 @@ pub struct Stage<const FAULT: u8> {
     pub messages: BTreeMap<Number, Record>,
     /// What each reply object, by its object id, is bound to.
     pub bound: BTreeMap<u64, Number>,
+    /// Whose end ends what a reply object is bound to, by its object id.
+    pub owners: BTreeMap<u64, Id<Process>>,
     pub mapped: Vec<Mapped>,
     pub pinned: Vec<Pinned>,
     /// Messages sent so far.
@@ -68,6 +70,7 @@ impl<const FAULT: u8> Stage<FAULT> {
             notifications: Vec::new(),
             messages: BTreeMap::new(),
             bound: BTreeMap::new(),
+            owners: BTreeMap::new(),
             mapped: Vec::new(),
             pinned: Vec::new(),
             count: 0,
