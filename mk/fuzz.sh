@@ -94,7 +94,7 @@ fuzz_all() { # seconds, seed
 properties() { # seconds, seed
     local crates end rounds=0 round_seed
     mapfile -t crates < <(grep -l '^proptest' --include=Cargo.toml -r kernel schemes drivers init relibc-lite apps \
-        | xargs -r sed -n 's/^name = "\(.*\)"/-p\1/p')
+        | xargs -r sed -n 's/^name = "\(.*\)"/-p\1/p' | sort -u)
     [ ${#crates[@]} -gt 0 ] || die "no crate has property tests"
     say "the property tests of ${crates[*]#-p} for $1 s from seed $2"
     "$cargo" test -q "${crates[@]}" --no-run || return 1
