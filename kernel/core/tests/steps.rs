@@ -7,7 +7,7 @@ use abi::memory::{MemoryFlags, Protection, PAGE_SIZE as PAGE};
 use abi::{Error, Handle, Rights};
 use kernel_core::id::Id;
 use kernel_core::object::{Memory, Process, Thread};
-use kernel_core::world::{Outcome, World, LENT, MEMORY};
+use kernel_core::world::{frames, Outcome, World, LENT, MEMORY};
 
 const QUOTA: u64 = Handle::SELF_QUOTA.0 as u64;
 const SPACE: u64 = Handle::SELF_SPACE.0 as u64;
@@ -59,6 +59,7 @@ fn a_run_is_zeroed_in_steps_and_allows_nothing_before_it_is_done() {
     assert!(s.begin(Call::MemoryCreate, &[QUOTA, 8, RUN]));
     let half = s.w.kernel.threads[s.thread].registers.r8.get();
     s.calm();
+    frames::check(&s.w.kernel, 2048);
     for (call, args) in [
         (Call::MemoryInfo, [half, 0, 0, 0]),
         (Call::MemoryRead, [half, 0, LENT, 8]),
