@@ -4,7 +4,8 @@
 //! - [`audit`]: the audit record as lines
 //! - [`manifest`]: the TOML of a service, checked
 //! - [`policy`]: the security policy, from TOML to the kernel's numbers
-//! - [`service`]: the life of a service, pure: what to do next and when
+//! - [`life`]: the life of a service, pure: what to do next and when
+//! - [`service`]: a service, and what init holds for it
 //! - [`roots`]: what the kernel gives init
 //! - [`rtc`]: the time of day
 //! - [`supervisor`]: the services and what is done with them
@@ -17,6 +18,7 @@
 extern crate alloc;
 
 pub mod audit;
+pub mod life;
 pub mod manifest;
 pub mod policy;
 pub mod roots;

@@ -4,7 +4,8 @@
 //! The contract is `scheme::services`. Root badge 1 is `services:`, 2 is `service-manager:`, 3 is `audit:`.
 
 use crate::roots::root;
-use crate::supervisor::{Service, Supervisor};
+use crate::service::Service;
+use crate::supervisor::Supervisor;
 use abi::boot::InitHandle;
 use abi::{Error, Handle};
 use alloc::format;

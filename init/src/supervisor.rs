@@ -1,9 +1,10 @@
 //! The services and what is done with them: the only part of init that acts.
 
+use crate::life::{End, Life, State};
 use crate::manifest::{Grant, Manifest, When};
 use crate::policy::Policy;
 use crate::roots::{root, Machine};
-use crate::service::{End, Life, State};
+use crate::service::Service;
 use crate::upgrade::Builds;
 use abi::boot::InitHandle;
 use abi::initfs::Archive;
@@ -29,80 +30,6 @@ const FIRST_READY: u32 = 8;
 const SERVICES: usize = 56;
 /// The badge of a service's root session.
 const ROOT_BADGE: u64 = 1;
-
-/// A service: its manifest, its life, and what init holds for it.
-pub struct Service {
-    /// What it is started with.
-    pub manifest: Manifest,
-    /// Where it is in its life.
-    pub life: Life,
-    /// The account it is charged to.
-    quota: Handle,
-    /// Where its calls come in (`NONE`: it serves nothing), and init's root session of it.
-    endpoint: Handle,
-    session: Handle,
-    /// The memory that survives it, or `NONE`.
-    keepsake: Handle,
-    /// The schemes it sees.
-    namespace: Handle,
-    /// Capabilities of its manifest, by name.
-    grants: Vec<(String, Handle, Rights)>,
-    /// What its process is to the security policy.
-    label: u32,
-    /// The variables that tell it the types of its sessions.
-    types: Vec<(String, u32)>,
-    process: Option<Process>,
-    /// The programs that it was upgraded to.
-    pub builds: Builds,
-    /// Whether it was ended for an upgrade.
-    is_replaced: bool,
-}
-
-impl Service {
-    /// The id of its process; 0 while there is none.
-    pub fn pid(&self) -> u64 {
-        self.process.as_ref().and_then(|p| p.id().ok()).unwrap_or(0)
-    }
-
-    /// It says that it is ready: what was on trial stays.
-    fn is_ready(&mut self) {
-        let was_starting = self.life.state == State::Starting;
-        self.life.ready(now_ns());
-        if !was_starting || self.is_replaced {
-            return;
-        }
-        if let Some(length) = self.builds.accept() {
-            log::info!("service {} runs a new build", self.manifest.name);
-            self.note(&format!("upgraded to a build of {length} bytes"));
-        }
-    }
-
-    /// Puts a note into the audit record.
-    fn note(&self, note: &str) {
-        if let Err(error) = security::audit_write(root(InitHandle::System), &self.manifest.name, note) {
-            log::error!("the audit record takes no note: {error}");
-        }
-    }
-
-    /// Pages used and allowed.
-    pub fn pages(&self) -> (u64, u64) {
-        calls::quota_info(self.quota).map_or((0, 0), |(limit, used, _)| (used, limit))
-    }
-
-    /// The names of the capabilities it is started with.
-    pub fn holds(&self) -> impl Iterator<Item = &str> {
-        let always = [("endpoint", self.endpoint), ("keepsake", self.keepsake)];
-        let always = always.into_iter().filter(|(_, h)| !h.is_none()).map(|(n, _)| n);
-        ["log", "ready"].into_iter().chain(always).chain(self.grants.iter().map(|(n, _, _)| n.as_str()))
-    }
-
-    /// The schemes in its namespace.
-    pub fn sees(&self) -> Vec<String> {
-        let mut names: Vec<String> = (0..).map_while(|i| calls::namespace_entry(self.namespace, i).ok()).collect();
-        names.sort();
-        names
-    }
-}
 
 /// All services.
 pub struct Supervisor {
