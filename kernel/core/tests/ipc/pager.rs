@@ -10,11 +10,11 @@ use kernel_core::object::{Process, ProcessState, Space, Thread, ThreadState};
 use kernel_core::world::{Outcome, CPU, MEMORY};
 
 pub const PAGE: u64 = 4096;
-const KEY: u64 = 77;
+pub const KEY: u64 = 77;
 pub const AT: u64 = 0x5000_0000;
 pub const PAGES: u64 = 8;
 pub const SELF_SPACE: u64 = Handle::SELF_SPACE.word();
-const GRANTS: u64 = 1;
+pub const GRANTS: u64 = 1;
 pub const READ: u64 = 1;
 const WRITE: u64 = 3;
 /// Where test processes keep what they copy.
@@ -40,14 +40,14 @@ impl Scene {
     }
 
     /// Maps the object into a process whose first thread is the one given by the pair.
-    fn map(&mut self, process: Id<Process>) -> u64 {
+    pub fn map(&mut self, process: Id<Process>) -> u64 {
         let given = self.p.w.give(self.p.server, self.object, process);
         let thread = self.thread_of(process);
         self.p.w.ok(thread, Call::SpaceMap, &[SELF_SPACE, given, AT, 0, PAGES * PAGE, 3]);
         given
     }
 
-    fn thread_of(&self, process: Id<Process>) -> Id<Thread> {
+    pub fn thread_of(&self, process: Id<Process>) -> Id<Thread> {
         let threads = &self.p.w.kernel.threads;
         threads.iter_used().find(|t| threads[*t].process.get() == Some(process)).expect("it has a thread")
     }
@@ -72,12 +72,12 @@ impl Scene {
     }
 
     #[track_caller]
-    fn told(&mut self) -> (u64, bool) {
+    pub fn told(&mut self) -> (u64, bool) {
         self.told_by(self.p.s, self.p.endpoint, self.p.reply)
     }
 
     #[track_caller]
-    fn supply(&mut self, page: u64, from: u64, access: u64) -> u64 {
+    pub fn supply(&mut self, page: u64, from: u64, access: u64) -> u64 {
         self.p.w.ok(self.p.s, Call::PagerSupply, &[self.object, page, 1, self.source, from, access])[0]
     }
 
@@ -110,7 +110,7 @@ impl Scene {
     }
 
     #[track_caller]
-    fn take(&mut self, page: u64, pages: u64, what: u64) -> (u64, u64) {
+    pub fn take(&mut self, page: u64, pages: u64, what: u64) -> (u64, u64) {
         let [done, bits, ..] = self.p.w.ok(self.p.s, Call::PagerTake, &[self.object, page, pages, what]);
         (done, bits)
     }
@@ -412,246 +412,5 @@ fn what_makes_no_sense_is_refused_and_changes_nothing() {
     ] {
         assert_eq!(s.p.w.err(t, call, &args), Error::NotSupported);
     }
-    s.end();
-}
-
-/// A private mapping of a file: the client clones the object and maps the clone in its place.
-fn private(flags: u64) -> (Scene, u64) {
-    let mut s = Scene::new(flags);
-    let c = s.p.c;
-    let given = s.p.w.give(s.p.server, s.object, s.p.client);
-    let quota = s.p.w.quota_handle(s.p.client);
-    let clone = s.p.w.ok(c, Call::MemoryClone, &[given, quota, 1, PAGES - 1, 0])[0];
-    s.p.w.ok(c, Call::SpaceUnmap, &[SELF_SPACE, AT, PAGES * PAGE]);
-    s.p.w.ok(c, Call::SpaceMap, &[SELF_SPACE, clone, AT, 0, (PAGES - 1) * PAGE, 3]);
-    s.p.w.ok(c, Call::Close, &[given]);
-    (s, clone)
-}
-
-#[test]
-fn a_private_clone_asks_for_the_pages_behind_it_and_keeps_what_it_writes() {
-    let (mut s, _) = private(0);
-    let c = s.p.c;
-    // Even for a store the pager is asked to let it be read: nothing of its own will be written.
-    assert!(!s.touch(c, 2, true));
-    assert_eq!(s.told(), (3, false));
-    s.supply_byte(3, 7, READ);
-    assert!(s.touch(c, 2, true));
-    assert_eq!(s.byte(2), 7);
-    s.p.w.kernel.user_write(s.p.client, AT + 2 * PAGE + 8, &[9]).unwrap();
-    assert_eq!(s.byte(2), 9);
-    // The page behind is clean, and the pager may have it back: the clone has its own.
-    assert_eq!(s.take(3, 1, 1), (1, 0));
-    assert_eq!((s.resident(), s.byte(2)), (0, 9));
-    assert!(s.touch(c, 2, false));
-    s.end();
-}
-
-#[test]
-fn a_forked_private_clone_shares_what_is_there_and_asks_for_the_rest() {
-    let (mut s, clone) = private(GRANTS);
-    let c = s.p.c;
-    assert!(!s.touch(c, 0, false));
-    assert_eq!(s.told(), (1, false));
-    s.supply_byte(1, 5, READ);
-    assert!(s.touch(c, 0, false));
-    // As fork does: a clone of the clone; it is put in the place of the first to be looked at.
-    let quota = s.p.w.quota_handle(s.p.client);
-    let second = s.p.w.ok(c, Call::MemoryClone, &[clone, quota, 0, PAGES - 1, 0])[0];
-    s.p.w.kernel.user_write(s.p.client, AT + 8, &[6]).unwrap();
-    s.p.w.ok(c, Call::SpaceUnmap, &[SELF_SPACE, AT, (PAGES - 1) * PAGE]);
-    s.p.w.ok(c, Call::SpaceMap, &[SELF_SPACE, second, AT, 0, (PAGES - 1) * PAGE, 3]);
-    assert!(s.touch(c, 0, false));
-    assert_eq!(s.byte(0), 5, "as it was");
-    assert!(!s.touch(c, 4, false));
-    assert_eq!(s.told(), (5, false));
-    s.supply_byte(5, 8, READ);
-    assert!(s.touch(c, 4, false));
-    assert_eq!(s.byte(4), 8);
-    assert_eq!(s.resident(), 2, "the pager's own pages");
-    // It is no source for a pager.
-    let server_copy = s.p.w.give(s.p.client, second, s.p.server);
-    let args = [s.object, 0, 1, server_copy, 0, READ];
-    assert_eq!(s.p.w.err(s.p.s, Call::PagerSupply, &args), Error::BadArgument);
-    s.end();
-}
-
-#[test]
-fn calls_wait_for_pages_behind_a_private_clone_as_accesses_do() {
-    let (mut s, clone) = private(0);
-    let c = s.p.c;
-    // The clone read as an object: its holder may be the pager, so nobody waits.
-    assert_eq!(s.p.w.err(c, Call::MemoryRead, &[clone, 0, PLACE, 8]), Error::LeaseFault);
-    // Its pages as the caller's own memory: it does wait.
-    let quota = s.p.w.quota_handle(s.p.client);
-    let plain = s.p.w.ok(c, Call::MemoryCreate, &[quota, 1, 0])[0];
-    s.p.w.waits(c, Call::MemoryWrite, &[plain, 0, AT, 8]);
-    assert_eq!(s.told(), (1, false));
-    s.supply_byte(1, 3, READ);
-    assert!(matches!(s.p.w.again(c), Outcome::Done([8, ..])));
-    // Nobody will supply any more: what is there stays, what is not faults.
-    let server = s.p.server;
-    s.p.w.kill(server);
-    assert!(s.touch(c, 0, true));
-    assert!(!s.touch(c, 1, false));
-    s.end();
-}
-
-#[test]
-fn a_space_with_paged_memory_is_cloned_with_it() {
-    let (mut s, _) = private(0);
-    let c = s.p.c;
-    let quota = s.p.w.quota_handle(s.p.client);
-    s.p.w.kernel.user_write(s.p.client, PLACE, b"fork").unwrap();
-    let [child, space, ..] = s.p.w.ok(c, Call::ProcessCreate, &[quota, PLACE, 4, 10, 0]);
-    s.p.w.ok(c, Call::SpaceClone, &[SELF_SPACE, space, 0]);
-    let copy = s.p.w.object::<Process>(s.p.client, child);
-    let thread = s.p.w.thread(copy, 10);
-    assert!(!s.touch(thread, 3, true));
-    assert_eq!(s.told(), (4, false));
-    s.supply_byte(4, 4, READ);
-    assert!(s.touch(thread, 3, true));
-    s.p.w.kernel.user_write(copy, AT + 3 * PAGE + 8, &[1]).unwrap();
-    assert!(s.touch(c, 3, false), "the page behind is there still");
-    assert_eq!(s.byte(3), 4, "and its own copy is not the child's");
-    s.end();
-}
-
-/// Priorities of the threads that matter below: the pager's own, and that of an urgent client.
-fn urgent_client(s: &mut Scene) -> (Client, Id<Thread>) {
-    let (other, thread, _) = s.p.another_client(8, 90);
-    s.map(other);
-    (other, thread)
-}
-
-type Client = Id<Process>;
-
-#[test]
-fn a_pager_is_as_urgent_as_whoever_waits_for_a_page() {
-    let mut s = Scene::new(0);
-    let (c, server) = (s.p.c, s.p.s);
-    let (_, urgent) = urgent_client(&mut s);
-    let priority = |s: &Scene| s.p.w.kernel.threads[server].priority.get();
-    let calm = priority(&s);
-    // It has received here before, so it is the one who serves.
-    s.p.server_waits();
-    let own = s.p.w.kernel.threads[c].priority.get();
-    assert!(!s.touch(c, 1, false));
-    assert_eq!(priority(&s), calm.max(own));
-    // Who waits for a page that is asked for already counts too.
-    assert!(!s.touch(urgent, 1, false));
-    assert_eq!(priority(&s), 90);
-    s.supply_byte(1, 3, READ);
-    assert_eq!(priority(&s), calm, "nobody waits any more");
-    // One that becomes more urgent while it waits.
-    assert!(!s.touch(c, 2, false));
-    s.p.w.kernel.thread_set_priority(c, 70);
-    s.p.w.check();
-    assert_eq!(priority(&s), 70);
-    s.p.w.kernel.thread_set_priority(c, 5);
-    s.p.w.check();
-    assert_eq!(priority(&s), calm.max(5));
-    s.end();
-}
-
-#[test]
-fn a_stand_by_that_waits_already_is_told_what_a_dead_pager_was_told() {
-    let mut s = Scene::new(0);
-    let (c, endpoint) = (s.p.c, s.p.endpoint);
-    let next = s.p.w.process();
-    let thread = s.p.w.thread(next, 10);
-    let quota = s.p.w.quota_handle(next);
-    let reply = s.p.w.ok(thread, Call::ReplyCreate, &[quota])[0];
-    let given = s.p.w.give(s.p.server, endpoint, next);
-    let own = [endpoint, 0, 0, s.p.reply];
-    s.p.w.waits(s.p.s, Call::Recv, &own);
-    s.p.w.waits(thread, Call::Recv, &[given, 0, 0, reply]);
-    assert!(!s.touch(c, 1, false));
-    assert_eq!(s.p.state(s.p.s), ThreadState::Ready, "the first is told");
-    assert_eq!(s.p.state(thread), ThreadState::Receiving);
-    let server = s.p.server;
-    s.p.w.kill(server);
-    assert_eq!(s.p.state(thread), ThreadState::Ready, "it is told");
-    let [key, page, write, ..] = s.p.w.words(thread);
-    assert_eq!((key, page, write), (KEY, 1, 0));
-    s.end();
-}
-
-#[test]
-fn many_who_wait_for_one_page_go_on_in_steps() {
-    let mut s = Scene::new(0);
-    let mut waiting = vec![];
-    let (other, thread, _) = s.p.another_client(8, 10);
-    s.map(other);
-    waiting.push(thread);
-    for _ in 0..6 {
-        waiting.push(s.p.w.thread(other, 10));
-    }
-    for thread in &waiting {
-        assert!(!s.touch(*thread, 2, false));
-    }
-    let source = s.source;
-    s.p.w.kernel.user_write(s.p.server, PLACE, &[9; 16]).expect("mapped");
-    s.p.w.ok(s.p.s, Call::MemoryWrite, &[source, 0, PLACE, 16]);
-    s.p.w.kernel.machine.interrupt_every(1);
-    let args = [s.object, 2, 1, source, 0, READ];
-    s.p.w.call(s.p.s, Call::PagerSupply, &args);
-    let left = |s: &Scene| waiting.iter().filter(|t| s.p.state(**t) == ThreadState::Paging).count();
-    assert_eq!(left(&s), 6, "one a step");
-    let mut steps = 1;
-    while s.p.w.kernel.threads[s.p.s].registers.rax.get() == Call::PagerSupply as u64 {
-        s.p.w.again(s.p.s);
-        steps += 1;
-    }
-    s.p.w.kernel.machine.interrupt_every(0);
-    assert_eq!((left(&s), s.p.w.outcome(s.p.s)), (0, Outcome::Done([1, 2, 1, source])));
-    assert!(steps > 5);
-    s.end();
-}
-
-#[test]
-fn an_upcall_interrupts_the_wait_for_a_page_which_is_wanted_again_after_it() {
-    let mut s = Scene::new(0);
-    let (c, server) = (s.p.c, s.p.s);
-    const ENTRY: u64 = MEMORY + 0x100;
-    let (stack, length) = (MEMORY + 12 * PAGE, 2 * PAGE);
-    s.p.w.ok(c, Call::UpcallHandler, &[ENTRY, stack, length, 0]);
-    let handle = s.p.w.kernel.cap_insert(s.p.server, abi::Kind::Thread, c.raw(), abi::Rights::all(), None).unwrap();
-    s.p.w.kernel.retain(c);
-    let quota = s.p.w.quota_handle(s.p.client);
-    let plain = s.p.w.ok(c, Call::MemoryCreate, &[quota, 1, 0])[0];
-    let rip = |s: &Scene| s.p.w.kernel.threads[c].registers.rip.get();
-    for in_a_call in [false, true] {
-        if in_a_call {
-            s.p.w.waits(c, Call::MemoryWrite, &[plain, 0, AT + PAGE, 8]);
-        } else {
-            assert!(!s.touch(c, 0, false));
-        }
-        let page = u64::from(in_a_call);
-        assert_eq!(s.told(), (page, false));
-        let before = rip(&s);
-        s.p.w.ok(server, Call::ThreadUpcall, &[handle.word(), 1]);
-        assert_eq!((s.p.state(c), rip(&s)), (ThreadState::Ready, ENTRY), "the handler runs");
-        let frame = s.p.w.kernel.threads[c].registers.rsi.get();
-        // It is nobody's request any more, until the handler has returned.
-        s.supply_byte(page, 1, READ);
-        assert_eq!(s.take(page, 1, 1), (1, 0));
-        s.p.w.call(c, Call::UpcallReturn, &[frame]);
-        assert_eq!(rip(&s), before - if in_a_call { 2 } else { 0 });
-        if in_a_call {
-            s.p.w.again(c);
-        } else {
-            assert!(!s.touch(c, 0, false));
-        }
-        assert_eq!(s.p.state(c), ThreadState::Paging);
-        assert_eq!(s.told(), (page, false), "it is asked for again");
-        s.supply_byte(page, 2, READ);
-        if in_a_call {
-            assert!(matches!(s.p.w.again(c), Outcome::Done([8, ..])));
-        } else {
-            assert!(s.touch(c, 0, false));
-        }
-    }
-    s.p.w.kernel.release(c);
     s.end();
 }
