@@ -54,11 +54,11 @@ impl Costs {
         all.iter_mut().zip(arguments).for_each(|(place, value)| *place = *value);
         self.of(call, |_| all).map(drop)
     }
+}
 
-    /// Makes objects that are closed later, not measured.
-    fn closed(&mut self, handles: Vec<u64>) {
-        handles.into_iter().filter_map(Handle::from_word).for_each(calls::close);
-    }
+/// Gives objects up, not measured.
+fn close(handles: Vec<u64>) {
+    handles.into_iter().filter_map(Handle::from_word).for_each(calls::close);
 }
 
 /// All that can be measured from here: a line a call, its name and the instructions.
@@ -86,13 +86,13 @@ fn capabilities(costs: &mut Costs) -> Result<()> {
     costs.of(Call::Inspect, |n| [made.get(n as usize).copied().unwrap_or(0), 0, 0, 0, 0, 0])?;
     costs.of(Call::Close, |n| [made.get(n as usize).copied().unwrap_or(0), 0, 0, 0, 0, 0])?;
     costs.same(Call::Revoke, &[object])?;
-    costs.closed(alloc::vec![object]);
+    close(alloc::vec![object]);
     Ok(())
 }
 
 fn accounts(costs: &mut Costs) -> Result<()> {
     let made = costs.of(Call::QuotaSplit, |_| [OWN, 2, 0, 0, 0, 0])?;
-    costs.closed(made);
+    close(made);
     let child = calls::quota_split(Handle::SELF_QUOTA, 4, 0)?.word();
     let usage = [0u64; abi::quota::WORDS];
     costs.same(Call::QuotaInfo, &[OWN])?;
@@ -101,19 +101,19 @@ fn accounts(costs: &mut Costs) -> Result<()> {
     costs.same(Call::QuotaProcess, &[OWN, 0])?;
     let (_, own) = calls::thread_id()?;
     let made = costs.of(Call::QuotaOpen, |_| [OWN, own, 0, 0, 0, 0])?;
-    costs.closed(made);
+    close(made);
     let made = costs.of(Call::ProcessQuota, |_| [PROCESS, 0, 0, 0, 0, 0])?;
-    costs.closed(made);
+    close(made);
     let bell = calls::notification_create(Handle::SELF_QUOTA)?.word();
     costs.same(Call::PressureWatch, &[child, bell, 1, 1])?;
-    costs.closed(alloc::vec![bell, child]);
+    close(alloc::vec![bell, child]);
     Ok(())
 }
 
 fn sessions(costs: &mut Costs) -> Result<()> {
     for call in [Call::EndpointCreate, Call::ReplyCreate, Call::NotificationCreate, Call::NamespaceCreate] {
         let made = costs.of(call, |_| [OWN, 0, 0, 0, 0, 0])?;
-        costs.closed(made);
+        close(made);
     }
     let endpoint = calls::endpoint_create(Handle::SELF_QUOTA)?.word();
     let made = costs.of(Call::SessionCreate, |n| [endpoint, n + 1, 0, 0, 0, 0])?;
@@ -126,20 +126,20 @@ fn sessions(costs: &mut Costs) -> Result<()> {
     let room = [0u8; 64];
     costs.of(Call::NamespaceEntry, |n| [namespace, n, room.as_ptr() as u64, 64, 0, 0])?;
     let found = costs.of(Call::NamespaceSession, |n| [namespace, name(n), 2, 0, 0, 0])?;
-    costs.closed(found);
-    costs.closed(alloc::vec![namespace]);
-    costs.closed(made);
+    close(found);
+    close(alloc::vec![namespace]);
+    close(made);
     costs.of(Call::SessionAcknowledge, |n| [endpoint, n + 1, 0, 0, 0, 0])?;
     let bell = calls::notification_create(Handle::SELF_QUOTA)?.word();
     costs.same(Call::Notify, &[bell, 1])?;
     costs.of(Call::TimerSet, |n| [bell, 1, scheme::time::after_ns(scheme::time::SECOND) + n, 0, 0, 0])?;
-    costs.closed(alloc::vec![bell, endpoint]);
+    close(alloc::vec![bell, endpoint]);
     let (signalled, endpoint) = (ready_notifications()?, calls::endpoint_create(Handle::SELF_QUOTA)?.word());
     costs.of(Call::Wait, |n| [signalled.get(n as usize).copied().unwrap_or(0), 0, 0, 0, 0, 0])?;
-    costs.closed(signalled);
+    close(signalled);
     let fresh = calls::notification_create(Handle::SELF_QUOTA)?.word();
     costs.same(Call::NotificationBind, &[fresh, endpoint])?;
-    costs.closed(alloc::vec![fresh, endpoint]);
+    close(alloc::vec![fresh, endpoint]);
     Ok(())
 }
 
@@ -156,26 +156,26 @@ fn ready_notifications() -> Result<Vec<u64>> {
 
 fn memory(costs: &mut Costs) -> Result<()> {
     let made = costs.of(Call::MemoryCreate, |_| [OWN, 8, 0, 0, 0, 0])?;
-    costs.closed(made);
+    close(made);
     let memory = calls::memory_create(Handle::SELF_QUOTA, TIMES, MemoryFlags::empty())?.word();
     let word = [0u8; 8];
     costs.same(Call::MemoryInfo, &[memory])?;
     costs.same(Call::MemoryWrite, &[memory, 0, word.as_ptr() as u64, 8])?;
     costs.same(Call::MemoryRead, &[memory, 0, word.as_ptr() as u64, 8])?;
     let made = costs.of(Call::MemoryClone, |_| [memory, OWN, 0, 1, 0, 0])?;
-    costs.closed(made);
+    close(made);
     let at = |n: u64| FAR + n * 2 * PAGE_SIZE;
     costs.of(Call::SpaceMap, |n| [SPACE, memory, at(n), 0, PAGE_SIZE, WRITE])?;
     costs.of(Call::SpaceProtect, |n| [SPACE, at(n), PAGE_SIZE, READ, 0, 0])?;
     costs.of(Call::SpaceUnmap, |n| [SPACE, at(n), PAGE_SIZE, 0, 0, 0])?;
-    costs.closed(alloc::vec![memory]);
+    close(alloc::vec![memory]);
     paged(costs)
 }
 
 fn paged(costs: &mut Costs) -> Result<()> {
     let endpoint = calls::endpoint_create(Handle::SELF_QUOTA)?.word();
     let made = costs.of(Call::PagerCreate, |n| [endpoint, OWN, n, 4, 0, 0])?;
-    costs.closed(made);
+    close(made);
     let (status, [memory, ..]) = raw::any(Call::PagerCreate, [endpoint, OWN, 1, TIMES, 0, 0]);
     error::check(status)?;
     let source = calls::memory_create(Handle::SELF_QUOTA, TIMES, MemoryFlags::empty())?;
@@ -185,7 +185,7 @@ fn paged(costs: &mut Costs) -> Result<()> {
     costs.of(Call::PagerSupply, |n| [memory, n, 1, source.word(), n, WRITE])?;
     costs.of(Call::PagerTake, |n| [memory, n, 1, 0, 0, 0])?;
     costs.of(Call::PagerFail, |n| [memory, n, 1, u64::from(abi::Error::Io.number()), 0, 0])?;
-    costs.closed(alloc::vec![memory, source.word(), endpoint]);
+    close(alloc::vec![memory, source.word(), endpoint]);
     Ok(())
 }
 
@@ -212,7 +212,7 @@ fn processes(costs: &mut Costs) -> Result<()> {
     costs.same(Call::ProcessInfo, &[process, room.as_ptr() as u64])?;
     costs.same(Call::ProcessCapability, &[process, 0, room.as_ptr() as u64])?;
     let made = costs.of(Call::ProcessNamespace, |_| [process, 0, 0, 0, 0, 0])?;
-    costs.closed(made);
+    close(made);
     costs.same(Call::ForeignHandler, &[process, FAR])?;
     costs.once(Call::TableClone, [other, 0, 0, 0, 0, 0])?;
     if let [_, space, ..] = spaces[..] {
@@ -223,9 +223,9 @@ fn processes(costs: &mut Costs) -> Result<()> {
         let (status, _) = raw::any(Call::ProcessKill, [*process, 0, 0, 0, 0, 0]);
         error::check(status)?;
     }
-    costs.closed(spaces);
-    costs.closed(processes);
-    costs.closed(alloc::vec![bell]);
+    close(spaces);
+    close(processes);
+    close(alloc::vec![bell]);
     Ok(())
 }
 
@@ -257,7 +257,7 @@ fn threads(costs: &mut Costs) -> Result<()> {
     costs.of(Call::ThreadResume, |n| [made.get(n as usize).copied().unwrap_or(0), 0, 0, 0, 0, 0])?;
     costs.same(Call::ThreadFaultHandler, &[thread, 0])?;
     calls::process_kill(process, 0)?;
-    costs.closed(made);
+    close(made);
     [memory, space, process].into_iter().for_each(calls::close);
     costs.same(Call::ThreadId, &[])?;
     costs.same(Call::ThreadYield, &[])?;
@@ -270,7 +270,7 @@ fn events(costs: &mut Costs) -> Result<()> {
     let sessions: Vec<u64> =
         (1..=TIMES).map(|badge| calls::session_create(endpoint, badge, 0).map(Handle::word)).collect::<Result<_>>()?;
     let made = costs.of(Call::QueueCreate, |_| [OWN, 4, 0, 0, 0, 0])?;
-    costs.closed(made);
+    close(made);
     let queue = scheme::rt::event::queue_create(Handle::SELF_QUOTA, TIMES)?.word();
     let (level, edge) = (Mode::Level as u64, Mode::Edge as u64);
     costs.of(Call::QueueAdd, |n| [queue, sessions.get(n as usize).copied().unwrap_or(0), n, 1, level, 0])?;
@@ -283,8 +283,8 @@ fn events(costs: &mut Costs) -> Result<()> {
     let room = [0u64; 2];
     costs.of(Call::QueueWait, |_| [queue, room.as_ptr() as u64, 1, 1, 0, 0])?;
     costs.of(Call::QueueRemove, |n| [queue, n, 0, 0, 0, 0])?;
-    costs.closed(sessions);
-    costs.closed(alloc::vec![queue, bell, endpoint.word()]);
+    close(sessions);
+    close(alloc::vec![queue, bell, endpoint.word()]);
     let (word, other) = (AtomicU32::new(0), AtomicU32::new(0));
     let (word, other) = (word.as_ptr() as u64, other.as_ptr() as u64);
     costs.same(Call::FutexWake, &[word, 1])?;

@@ -9,7 +9,6 @@ use crate::call::Call;
 const FIXED: &str = "nothing";
 /// The object is the first in a page of its kind, or the last.
 const OBJECT: &str = "nothing; the first and the last object in a page of its kind take or free that page";
-const STEPS: &str = "; in steps";
 
 /// What the cost of a call grows with, as the reference says it.
 pub const fn grows_with(call: Call) -> &'static str {
@@ -96,9 +95,4 @@ pub const fn grows_with(call: Call) -> &'static str {
         Call::AuditRead => "records",
         Call::AuditWrite => "bytes",
     }
-}
-
-/// Whether a call goes in steps between which interrupts are served.
-pub fn is_in_steps(call: Call) -> bool {
-    grows_with(call).ends_with(STEPS) || matches!(call, Call::MemoryCreate)
 }

@@ -45,7 +45,7 @@ fn tell(tally: &Tally) -> abi::Result<()> {
 /// Has the pages of the stack in memory that will be needed.
 #[inline(never)]
 fn touch_stack() -> abi::Result<()> {
-    let mut room = [0u8; 8 * super::PAGE as usize];
+    let mut room = [0u8; 8 * abi::memory::PAGE_SIZE as usize];
     core::hint::black_box(&mut room);
     Ok(())
 }

@@ -13,8 +13,8 @@ mod tally;
 
 use crate::part::{deadline, Part, Role};
 use crate::tap::{check, fail, same, works, Check, Test};
-use abi::memory::{MemoryFlags, PAGE_SIZE};
-use abi::{Error, Handle, Rights};
+use abi::memory::MemoryFlags;
+use abi::{Handle, Rights};
 use alloc::format;
 use alloc::vec::Vec;
 use books::{free_frames, Books};
@@ -190,12 +190,4 @@ fn every_other() -> Check {
 /// The program's services, which tell of frames.
 fn services() -> Check<File> {
     works("services:", File::root_of("services:")).map(|(file, _)| file)
-}
-
-/// Bytes of a page, for sizes.
-const PAGE: u64 = PAGE_SIZE;
-
-/// Whether an error is one of an account that is full.
-fn is_full(error: Error) -> bool {
-    error == Error::OutOfQuota
 }

@@ -1,11 +1,10 @@
 //! How one more of each kind of object is made.
 
 use super::tally::Tally;
-use super::{is_full, PAGE};
 use crate::raw;
 use abi::call::Call;
 use abi::event::Mode;
-use abi::memory::{MemoryFlags, PagerFlags, Protection};
+use abi::memory::{MemoryFlags, PagerFlags, Protection, PAGE_SIZE as PAGE};
 use abi::{Error, Handle, Kind, Result, Rights};
 use scheme::rt::{calls, clone, event, pager};
 
@@ -20,7 +19,7 @@ pub struct Sort {
 impl Sort {
     /// Whether this is an error that there may be no more for: a table of capabilities has a limit of its own.
     pub fn ends_with(&self, error: Error) -> bool {
-        is_full(error) || (self.name == "capability" && error == Error::TableFull)
+        error == Error::OutOfQuota || (self.name == "capability" && error == Error::TableFull)
     }
 }
 

@@ -3,19 +3,12 @@
 //! All of them work in steps. Where an interrupt is pending the call is made again with one more argument, which says how far
 //! it came: a program passes 0 there, and finds 0 in that register again where it is none of the results'.
 
+use super::memory::MAKER;
 use super::{Answer, Context};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::object::{Memory, Process, Quota, Space};
 use abi::{Error, Kind, Result, Rights};
-
-/// What the maker of a clone may do with it.
-const CLONE: Rights = Rights::TRANSFER
-    .union(Rights::DERIVE)
-    .union(Rights::INSPECT)
-    .union(Rights::READ)
-    .union(Rights::WRITE)
-    .union(Rights::EXECUTE);
 
 impl<M: Machine> Kernel<M> {
     /// `memory_clone`. Errors: `BadHandle`, `WrongKind`, `NoRight` (the account; `MANAGE` is asked), `BadArgument` (no pages, or
@@ -33,19 +26,16 @@ impl<M: Machine> Kernel<M> {
                 (self.lookup(cx.process, handle, Kind::Memory, Rights::empty())?, clone)
             }
             // Half made: it is in the caller's table already.
-            word => {
-                let subject = self.resolve(cx, word, Kind::Memory, Rights::empty()).map_err(|_| Error::BadArgument)?;
-                let clone = subject.id::<Memory>();
+            word => self.half_made(cx, word, |clone| {
                 let from = self.memories[clone].cloned_from.get();
-                let is_half = self.clone_is_begun(clone) && from == self.memories[source].header.object_id.get();
-                (subject.cap.filter(|_| is_half).ok_or(Error::BadArgument)?, clone)
-            }
+                self.clone_is_begun(clone) && from == self.memories[source].header.object_id.get()
+            })?,
         };
         let handle = self.caps[cap].handle();
         loop {
             match self.clone_step(source, clone) {
                 Ok(true) => {
-                    self.caps[cap].arm(CLONE);
+                    self.caps[cap].arm(MAKER);
                     cx.registers.r9.set(0);
                     return Ok(Answer::one(handle.word()));
                 }

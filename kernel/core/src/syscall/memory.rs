@@ -11,8 +11,8 @@ use crate::object::{Cap, Memory, Quota, Space};
 use abi::memory::{MemoryFlags, Protection, PAGE_SIZE};
 use abi::{Error, Kind, Result, Rights};
 
-/// What the maker of an object may do with it.
-const MAKER: Rights = Rights::TRANSFER
+/// What the maker of a memory object may do with it.
+pub(super) const MAKER: Rights = Rights::TRANSFER
     .union(Rights::DERIVE)
     .union(Rights::INSPECT)
     .union(Rights::READ)
@@ -45,7 +45,7 @@ impl<M: Machine> Kernel<M> {
                 (self.lookup(cx.process, handle, Kind::Memory, Rights::empty())?, id)
             }
             word => {
-                let half = self.half_made(cx, word);
+                let half = self.half_made(cx, word, |id| self.memory_is_begun(id));
                 half.inspect_err(|_| cx.registers.r8.set(0))?
             }
         };
@@ -61,11 +61,17 @@ impl<M: Machine> Kernel<M> {
         Ok(Answer::one(handle))
     }
 
-    /// The capability and the object of a `memory_create` that is half done. Errors: `BadArgument` (it isn't one).
-    fn half_made(&self, cx: &Context, word: u64) -> Result<(Id<Cap>, Id<Memory>)> {
+    /// The capability and the object of a call that is half done, which it was given as its last argument. Errors: `BadArgument`
+    /// (it isn't one).
+    pub(super) fn half_made(
+        &self,
+        cx: &Context,
+        word: u64,
+        is_half: impl Fn(Id<Memory>) -> bool,
+    ) -> Result<(Id<Cap>, Id<Memory>)> {
         let subject = self.resolve(cx, word, Kind::Memory, Rights::empty()).map_err(|_| Error::BadArgument)?;
         let id = subject.id::<Memory>();
-        let cap = subject.cap.filter(|_| self.memory_is_begun(id));
+        let cap = subject.cap.filter(|_| is_half(id));
         Ok((cap.ok_or(Error::BadArgument)?, id))
     }
 

@@ -1,5 +1,6 @@
 //! Calls of pagers: memory whose pages a server supplies; pressure.
 
+use super::memory::MAKER;
 use super::{Answer, Context};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
@@ -20,14 +21,7 @@ impl<M: Machine> Kernel<M> {
         let flags = u32::try_from(cx.arg(4)).ok().and_then(PagerFlags::from_bits).ok_or(Error::BadArgument)?;
         self.cap_room(cx.process, 1)?;
         let id = self.pager_new(cx.id::<Endpoint>(), quota, cx.arg(2), cx.arg(3), flags)?;
-        let rights = Rights::TRANSFER
-            | Rights::DERIVE
-            | Rights::INSPECT
-            | Rights::READ
-            | Rights::WRITE
-            | Rights::EXECUTE
-            | Rights::MANAGE;
-        Ok(Answer::one(self.cap_give(cx, Kind::Memory, id.raw(), rights).word()))
+        Ok(Answer::one(self.cap_give(cx, Kind::Memory, id.raw(), MAKER | Rights::MANAGE).word()))
     }
 
     /// The object, if it has a pager, and a range in it. Errors: `NotSupported`, `BadArgument`.
