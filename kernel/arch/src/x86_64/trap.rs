@@ -3,14 +3,15 @@
 
 use super::layout::{ERROR_VECTOR, INTERRUPTS, INTERRUPT_FIRST, TIMER_VECTOR, USER_LIMIT};
 use super::machine::X86;
-use super::per_cpu::{self, BOOT_CPU};
+use super::per_cpu::{self, PerCpu, BOOT_CPU};
 use super::{apic, clock, fpu, idle};
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use kernel_core::address::FrameNumber;
-use kernel_core::object::Registers;
 use kernel_core::fault::Fault;
+use kernel_core::id::Id;
+use kernel_core::ipc::fast::Other;
+use kernel_core::object::{Registers, Thread};
 use kernel_core::{Kernel, Next};
 use spin::Once;
 use x86_64::registers::control::Cr2;
@@ -58,6 +59,52 @@ pub extern "C" fn syscall() -> *const Registers {
     let kernel = unsafe { entered() };
     let next = kernel.syscall(BOOT_CPU);
     follow(kernel, next)
+}
+
+/// `call` was executed with words alone: the short way, or null where that is not to be had. Its registers but for rax, rdx
+/// and the words are saved.
+pub extern "C" fn call(session: u64, tag: u64) -> *const Registers {
+    // SAFETY: an entry.
+    let kernel = unsafe { entered() };
+    switch(kernel.call_fast(kernel.here(), session, tag))
+}
+
+/// The same for `reply_recv`, whose reply object comes in r8.
+pub extern "C" fn reply_recv(endpoint: u64, tag: u64, _rdx: u64, _rcx: u64, reply: u64) -> *const Registers {
+    // SAFETY: an entry.
+    let kernel = unsafe { entered() };
+    switch(kernel.reply_receive_fast(kernel.here(), endpoint, tag, reply))
+}
+
+/// Loads what another thread needs that goes on from `syscall`: where it goes lies in the user half for sure.
+#[inline(always)]
+fn switch(to: Option<Other>) -> *const Registers {
+    let Some((id, thread)) = to else { return core::ptr::null() };
+    let registers = &thread.registers;
+    load(per_cpu::this(), id, thread);
+    registers
+}
+
+/// Makes the processor ready for another thread.
+#[inline(always)]
+fn load(block: &PerCpu, id: Id<Thread>, thread: &'static Thread) {
+    let registers = &thread.registers;
+    let root = thread.root.get();
+    if block.root.load(Relaxed) != root.0 {
+        per_cpu::load_root(root);
+    }
+    let state = thread.fpu.get();
+    if block.fpu.load(Relaxed) != state.0 {
+        fpu::switch(state);
+        // User code may have changed the base by loading a selector, but only to 0.
+        if block.fs_base.load(Relaxed) | registers.fs_base.get() != 0 {
+            set_fs_base(registers.fs_base.get());
+        }
+    } else if block.fs_base.load(Relaxed) != registers.fs_base.get() {
+        set_fs_base(registers.fs_base.get());
+    }
+    block.registers.store(&raw const *registers as u64, Relaxed);
+    block.thread.store(id.raw(), Relaxed);
 }
 
 /// A fault or an interrupt in user mode; its registers are saved.
@@ -136,35 +183,17 @@ fn follow_far(kernel: &mut Kernel<X86>, mut next: Next) -> *const Registers {
             next = interrupt(kernel, vector);
             continue;
         };
-        let thread = &kernel.threads[id];
+        let thread = kernel.threads.at(id);
         let registers = &thread.registers;
         if registers.rip.get() >= USER_LIMIT {
             next = kernel.fault(BOOT_CPU, Fault { vector: 13, code: 0, address: 0 });
             continue;
         }
-        let root = thread.root.get();
-        if block.root.load(Relaxed) != root.0 {
-            per_cpu::load_root(root);
+        load(block, id, thread);
+        if FIRST_USER.load(Relaxed) == 0 {
+            FIRST_USER.store(clock::tsc(), Relaxed);
         }
-        let state = thread.fpu.get();
-        if block.fpu.load(Relaxed) != state.0 {
-            change(state, registers);
-        } else if block.fs_base.load(Relaxed) != registers.fs_base.get() {
-            set_fs_base(registers.fs_base.get());
-        }
-        block.registers.store(&raw const *registers as u64, Relaxed);
-        block.thread.store(id.raw(), Relaxed);
         return registers;
-    }
-}
-
-/// Another thread runs than before. The FS base is always written: user code may have changed it by
-/// loading a selector.
-fn change(state: FrameNumber, registers: &Registers) {
-    fpu::switch(state);
-    set_fs_base(registers.fs_base.get());
-    if FIRST_USER.load(Relaxed) == 0 {
-        FIRST_USER.store(clock::tsc(), Relaxed);
     }
 }
 
