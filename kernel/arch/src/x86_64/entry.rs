@@ -11,8 +11,9 @@
 //! from kernel mode is a defect.
 
 use super::descriptors::{USER_CODE, USER_DATA};
+use super::layout::{DIRECT, USER_LIMIT};
 use super::per_cpu::PerCpu;
-use super::trap;
+use super::{fpu, trap};
 use abi::call::Call;
 use core::arch::global_asm;
 use core::mem::{offset_of, size_of};
@@ -25,6 +26,7 @@ use x86_64::VirtAddr;
 const _: () = assert!(offset_of!(Thread, registers) == 0, "registers come first in a thread");
 const _: () = assert!(size_of::<Registers>() == 20 * 8, "the entry code knows every register");
 
+const IA32_FS_BASE: u32 = 0xc000_0100;
 /// Bytes from one stub to the next.
 const STUB: usize = 16;
 
@@ -50,9 +52,9 @@ global_asm!(
     ".macro restore_arguments base",
     "mov rdi, [\\base + {rdi}]",
     "mov rsi, [\\base + {rsi}]",
-    "mov r8, [\\base + {r8}]",
     "mov r9, [\\base + {r9}]",
     "mov r10, [\\base + {r10}]",
+    "mov r8, [\\base + {r8}]",
     ".endm",
     ".macro restore base",
     "restore_arguments \\base",
@@ -63,6 +65,51 @@ global_asm!(
     "mov r13, [\\base + {words} + 24]",
     "mov r14, [\\base + {words} + 32]",
     "mov r15, [\\base + {words} + 40]",
+    ".endm",
+    // Another thread runs than before: its root, its FPU state (the other's is put away) and its FS base. rax, then r8: its
+    // registers; the rest is lost. User code may have changed the FS base by loading a selector, but only to 0.
+    ".macro load_thread",
+    "mov r8, rax",
+    "mov gs:[{registers}], r8",
+    "mov ecx, [r8 + {root}]",
+    "cmp ecx, gs:[{loaded_root}]",
+    "je 11f",
+    "mov gs:[{loaded_root}], ecx",
+    "inc qword ptr gs:[{root_loads}]",
+    "shl rcx, 12",
+    "mov cr3, rcx",
+    "11: mov ecx, [r8 + {fpu}]",
+    "shl rcx, 12",
+    "movabs rdx, {direct}",
+    "or rcx, rdx",
+    "mov rsi, gs:[{fpu_area}]",
+    "mov gs:[{fpu_area}], rcx",
+    "mov eax, gs:[{components}]",
+    "xor edx, edx",
+    "cmp byte ptr gs:[{fpu_kind}], {xsaveopt}",
+    "jne 13f",
+    "xsaveopt64 [rsi]",
+    "12: xrstor64 [rcx]",
+    "14: mov rax, [r8 + {fs_base}]",
+    "or rax, gs:[{loaded_fs_base}]",
+    "jnz 15f",
+    ".subsection 1",
+    "13: cmp byte ptr gs:[{fpu_kind}], {fxsave}",
+    "je 16f",
+    "xsave64 [rsi]",
+    "jmp 12b",
+    "16: fxsave64 [rsi]",
+    "fxrstor64 [rcx]",
+    "jmp 14b",
+    "15: mov rax, [r8 + {fs_base}]",
+    "mov gs:[{loaded_fs_base}], rax",
+    "mov rdx, rax",
+    "shr rdx, 32",
+    "mov ecx, {fs_base_msr}",
+    "wrmsr",
+    "jmp 17f",
+    ".previous",
+    "17:",
     ".endm",
     // SYSCALL: rcx has the return address, r11 the flags.
     ".balign 64",
@@ -95,10 +142,11 @@ global_asm!(
     "test rax, rax",
     "jz 7f",
     // Out: rax has the registers of the thread that is answered, which came by `syscall` too.
-    "3: restore_arguments rax",
-    "mov rcx, [rax + {rip}]",
-    "mov r11, [rax + {rflags}]",
-    "mov rsp, [rax + {rsp}]",
+    "3: load_thread",
+    "mov rcx, [r8 + {rip}]",
+    "mov r11, [r8 + {rflags}]",
+    "mov rsp, [r8 + {rsp}]",
+    "restore_arguments r8",
     "xor edx, edx",
     "xor eax, eax",
     "swapgs",
@@ -116,7 +164,12 @@ global_asm!(
     // Out: rax has the registers to go on with.
     ".global resume_user",
     "resume_user:",
-    "cmp qword ptr [rax + {full}], 0",
+    "cmp rax, gs:[{registers}]",
+    "jne 8f",
+    "mov rcx, [rax + {fs_base}]",
+    "cmp rcx, gs:[{loaded_fs_base}]",
+    "jne 8f",
+    "1: cmp qword ptr [rax + {full}], 0",
     "jne 2f",
     "restore rax",
     "mov rcx, [rax + {rip}]",
@@ -125,7 +178,16 @@ global_asm!(
     "mov rax, [rax + {rax}]",
     "swapgs",
     "sysretq",
+    "8: load_thread",
+    "mov rax, r8",
+    "jmp 1b",
+    // Where `iretq` goes has to be in the user half: a jump elsewhere faults on some processors when it is made already.
+    "9: call {astray}",
+    "jmp resume_user",
     "2:",
+    "mov rcx, [rax + {rip}]",
+    "shr rcx, {user_bits}",
+    "jnz 9b",
     "push {user_data}",
     "push [rax + {rsp}]",
     "push [rax + {rflags}]",
@@ -235,6 +297,21 @@ global_asm!(
     rsp = const offset_of!(Registers, rsp),
     rflags = const offset_of!(Registers, rflags),
     full = const offset_of!(Registers, full_frame),
+    root = const offset_of!(Thread, root),
+    fpu = const offset_of!(Thread, fpu),
+    fs_base = const offset_of!(Registers, fs_base),
+    loaded_root = const offset_of!(PerCpu, root),
+    loaded_fs_base = const offset_of!(PerCpu, fs_base),
+    root_loads = const offset_of!(PerCpu, root_loads),
+    fpu_area = const offset_of!(PerCpu, fpu_area),
+    components = const offset_of!(PerCpu, fpu_components),
+    fpu_kind = const offset_of!(PerCpu, fpu_kind),
+    fxsave = const fpu::FX,
+    xsaveopt = const fpu::XOPT,
+    direct = const DIRECT,
+    fs_base_msr = const IA32_FS_BASE,
+    user_bits = const USER_LIMIT.trailing_zeros(),
+    astray = sym trap::astray,
     registers = const offset_of!(PerCpu, registers),
     user_rsp = const offset_of!(PerCpu, user_rsp),
     stack = const offset_of!(PerCpu, stack),
@@ -278,7 +355,7 @@ pub fn initialise() {
 /// Goes to user mode for the first time on this processor, leaving the boot stack behind.
 ///
 /// # Safety
-/// `registers` are those of a thread that may run, whose root and FPU state are loaded; nothing on the
+/// `registers` are those of a thread that may run; nothing on the
 /// present stack is needed any more.
 pub unsafe fn leave(registers: *const Registers) -> ! {
     // SAFETY: the per-CPU block is set; `resume_user` expects the kernel's GS, the kernel's stack at
