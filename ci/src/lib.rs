@@ -7,10 +7,11 @@
 //! these together into "boot, run commands, power off"; [`place`] boots one program in init's place. Above them: `mk-run`, `mk-qemu` and the
 //! runner of the system tests ([`runner`], [`suites`]). [`workspace`] reads the source tree for
 //! the rules that `tests/rules.rs` keeps. [`pairs`] finds documented errors without a test; [`reference`] makes the page of the
-//! kernel's calls, [`costs`] keeps what they take.
+//! kernel's calls, [`costs`] keeps what they take, [`bench`] what the system's paths take.
 #![forbid(unsafe_code)]
 
 pub mod agent;
+pub mod bench;
 pub mod capture;
 pub mod context;
 pub mod costs;
