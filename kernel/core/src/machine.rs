@@ -3,7 +3,7 @@
 //! The real machine is `kernel/arch`; the test machine is ordinary Rust (`src/test_machine.rs`). Nothing here waits,
 //! and nothing here checks authority: the core has done so.
 
-use crate::address::{FrameNumber, PhysAddr, VirtAddr};
+use crate::address::{CpuId, FrameNumber, PhysAddr, VirtAddr};
 use crate::arena::{ArenaItem, ArenaKind};
 use abi::memory::Protection;
 use core::sync::atomic::AtomicU64;
@@ -124,8 +124,15 @@ pub trait Machine: Sized + 'static {
     const ARENA_PAGES: usize;
     /// Interrupts that can be allocated: ids are below this.
     const INTERRUPTS: usize;
+    /// Whether `syscall` finds the message registers in memory like all others: a test machine has no other place for them.
+    const WORDS_IN_MEMORY: bool = false;
     /// The fault planted in the core: one of [`Fault`]. A constant, so it costs nothing.
     const FAULT: u8 = Fault::NONE;
+
+    /// The processor that this runs on.
+    fn cpu(&self) -> CpuId;
+    /// How many processors there are: their ids are below this.
+    fn cpu_count(&self) -> usize;
 
     /// Reserves the address range of an arena: `items` items, none backed. Called once a kind, at boot.
     /// A backed page reads as zero. Items are made of atomics alone ([`ArenaItem`]).

@@ -79,7 +79,13 @@ impl<M: Machine> Kernel<M> {
             Reap::Namespace(id) => (&self.reaper.namespaces, &self.namespaces[id].next_reap, id.raw()),
         };
         next.set(head.replace(raw));
+        self.reap_more();
+    }
+
+    /// Something more is to be done before anyone runs.
+    pub(crate) fn reap_more(&self) {
         self.reaper.waiting.update(|n| n.wrapping_add(1));
+        self.here().attention.set(true);
     }
 
     /// Takes the first off one of the stacks.

@@ -121,7 +121,7 @@ pub struct Reply {
     pub receiver: Field<Link<Thread>>,
     /// The process whose end ends it: the last one that received with it, or made it.
     pub owner: Field<Link<Process>>,
-    /// Bound or cancelled: the endpoint that the call was received from, and that one's object id (it may be gone).
+    /// Receiving, bound or cancelled: the endpoint that the call is or was received from, and that one's object id (it may be gone).
     pub endpoint: Field<Link<Endpoint>>,
     /// See `endpoint`.
     pub endpoint_number: Field<u64>,

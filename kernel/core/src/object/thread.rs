@@ -1,7 +1,7 @@
 //! A thread: registers, an IPC buffer, a priority, and what it waits for.
 
 use super::{Endpoint, EventQueue, Header, Lease, ListLinks, Memory, Notification, Process, Reply, Session, TreeLinks};
-use crate::address::FrameNumber;
+use crate::address::{CpuId, FrameNumber};
 use crate::field::Field;
 use crate::field_enum;
 use crate::fields;
@@ -90,12 +90,16 @@ pub struct Thread {
     pub root: Field<FrameNumber>,
     /// Cached: the first entry of its process's capability table in the arena.
     pub table_base: Field<u32>,
+    /// Cached: how many entries of it are backed, at least. (They stay so while the process lives.)
+    pub table_entries: Field<u32>,
     /// What it is doing.
     pub state: Field<ThreadState>,
     /// The priority it was given.
     pub base_priority: Field<u8>,
     /// The priority it has now, with what it inherits.
     pub priority: Field<u8>,
+    /// The processor it runs on, is ready for, or ran on last.
+    pub cpu: Field<CpuId>,
     /// Sending: whether an answer is wanted (`call`) or not (`send`).
     pub wants_reply: Field<bool>,
     /// Cached: the account of its process, told to servers with each message.
@@ -113,6 +117,8 @@ pub struct Thread {
     pub queue: ListLinks,
     /// Its place in the tree of deadlines; level 0: not in it.
     pub deadline: TreeLinks,
+    /// The processor whose tree that is.
+    pub deadline_cpu: Field<CpuId>,
     /// Its place in an endpoint's queue of senders. FutexWaiting: in `Memory::futexes`, or `waits_more` of who is there.
     pub sending: TreeLinks,
     /// Sending: the session it sends through (a reference).
