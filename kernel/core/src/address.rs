@@ -2,7 +2,7 @@
 
 use crate::field::Value;
 use abi::memory::{PAGE_SIZE, USER_END, USER_START};
-use core::sync::atomic::{AtomicU32, AtomicU64};
+use core::sync::atomic::{AtomicU32, AtomicU64, AtomicU8};
 
 /// A physical address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -57,29 +57,23 @@ impl FrameNumber {
     }
 }
 
-impl Value for FrameNumber {
-    type Atom = AtomicU32;
-    #[inline(always)]
-    fn bits(self) -> u32 {
-        self.0
-    }
-    #[inline(always)]
-    fn from_bits(bits: u32) -> Self {
-        FrameNumber(bits)
-    }
+macro_rules! values {
+    ($($name:ident $atomic:ident $bits:ident,)+) => { $(
+        impl Value for $name {
+            type Atom = $atomic;
+            #[inline(always)]
+            fn bits(self) -> $bits {
+                self.0
+            }
+            #[inline(always)]
+            fn from_bits(bits: $bits) -> Self {
+                $name(bits)
+            }
+        }
+    )+ };
 }
 
-impl Value for VirtAddr {
-    type Atom = AtomicU64;
-    #[inline(always)]
-    fn bits(self) -> u64 {
-        self.0
-    }
-    #[inline(always)]
-    fn from_bits(bits: u64) -> Self {
-        VirtAddr(bits)
-    }
-}
+values! { FrameNumber AtomicU32 u32, VirtAddr AtomicU64 u64, CpuId AtomicU8 u8, }
 
 /// A processor, counted from 0 in the order they are started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -72,7 +72,7 @@ arena_items! {
     Process = 0, Thread = 1, Space = 2, Memory = 3, Endpoint = 4, Session = 5, Reply = 6, Notification = 7,
     Namespace = 8, Name = 9, Quota = 10, DmaDomain = 11, Pin = 12, Interrupt = 13, IoPorts = 14,
     DeviceMemory = 15, Mapping = 16, Lease = 17, Watch = 18, Cap = 19, PageSlot = 20, FrameInfo = 21,
-    EventQueue = 22, Interest = 23, Parked = 24,
+    EventQueue = 22, Interest = 23, Parked = 24, Cpu = 25,
 }
 
 /// The flat slice of one type, with the bookkeeping of its pages. What takes from and gives to it stands in

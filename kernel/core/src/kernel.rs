@@ -11,7 +11,7 @@ use crate::log::Log;
 use crate::machine::Machine;
 use crate::mm::frames::Frames;
 use crate::object::{
-    Cap, DeviceMemory, DmaDomain, Endpoint, EventQueue, FrameInfo, Interest, Interrupt, IoPorts, Lease, Mapping,
+    Cap, Cpu, DeviceMemory, DmaDomain, Endpoint, EventQueue, FrameInfo, Interest, Interrupt, IoPorts, Lease, Mapping,
     Memory, Name, Namespace, Notification, Parked, Pin, Process, Quota, Reply, Session, Space, Thread, Watch,
 };
 use crate::reaper::Reaper;
@@ -27,14 +27,8 @@ pub enum Next {
     Idle,
 }
 
-/// Processors that the core keeps state for.
+/// The most processors.
 pub const CPUS: usize = 64;
-
-/// What belongs to one processor.
-pub struct Cpu {
-    /// The thread on it.
-    pub current: Field<Link<Thread>>,
-}
 
 /// A type whose objects the kernel keeps in an arena.
 pub trait InKernel: ArenaItem {
@@ -49,15 +43,13 @@ macro_rules! kernel {
             /// The hardware.
             pub machine: M,
             /// One entry a processor.
-            pub cpus: [Cpu; CPUS],
+            pub cpus: &'static [Cpu],
             /// The last object id given.
             pub last_object_id: Field<u64>,
             /// Info on each frame, by frame number.
             pub frames: Frames,
             /// Frames set aside at boot for the kernel's page tables under the arenas (`FrameInfo::next` links them).
             pub spare: Field<FrameNumber>,
-            /// Run queues and deadlines.
-            pub scheduler: crate::sched::Scheduler,
             /// Who gets which interrupt.
             pub irq: crate::irq::Irq,
             /// What ends in steps.
@@ -95,12 +87,12 @@ macro_rules! kernel {
                 let pages = [$((<$item as ArenaItem>::KIND, pages_of::<M, $item>(&frames)),)+];
                 let (mut infos, tables) = carve(&machine, &frames, &pages)?;
                 $(let $field = arena::<M, $item>(&machine, &frames, &mut infos);)+
+                let cpus = cpus(&machine, &frames)?;
                 let log = Log::new(&machine, &frames)?;
                 let kernel = Kernel {
-                    cpus: core::array::from_fn(|_| Cpu { current: Field::new(None) }),
+                    cpus,
                     last_object_id: Field::new(0),
                     spare: Field::new(FrameNumber(0)),
-                    scheduler: crate::sched::Scheduler::new(),
                     irq: crate::irq::Irq::new(),
                     reaper: Reaper::default(),
                     log,
@@ -205,6 +197,31 @@ fn process_price<M: Machine>(frames: usize) -> u64 {
     }
 }
 
+/// Items whose pages are all there from the start, for good.
+fn backed<M: Machine, T: ArenaItem>(machine: &M, frames: &Frames, items: usize) -> Result<&'static [T]> {
+    let table = machine.reserve::<T>(T::KIND, items);
+    let zeroed = || {
+        let frame = frames.take()?;
+        machine.zero_frame(frame);
+        Some(frame)
+    };
+    for page in 0..items.div_ceil(Arena::<T>::PER_PAGE) {
+        let frame = zeroed().ok_or(Error::OutOfMemory)?;
+        machine.back(T::KIND, page, frame, &mut || zeroed()).map_err(|_| Error::OutOfMemory)?;
+    }
+    Ok(table)
+}
+
+/// What belongs to each processor; nothing runs there yet.
+fn cpus<M: Machine>(machine: &M, frames: &Frames) -> Result<&'static [Cpu]> {
+    let cpus = backed::<M, Cpu>(machine, frames, machine.cpu_count().clamp(1, CPUS))?;
+    for cpu in cpus {
+        cpu.attention.set(true);
+        cpu.armed_ns.set(crate::sched::NEVER);
+    }
+    Ok(cpus)
+}
+
 /// The bookkeeping of all arena pages, backed, and the number of page tables that the arenas could ever need.
 fn carve<M: Machine>(
     machine: &M,
@@ -214,16 +231,7 @@ fn carve<M: Machine>(
     let booked = arenas.iter().filter(|(kind, _)| *kind != ArenaKind::Cap);
     let all = booked.map(|(_, pages)| *pages).fold(0, usize::saturating_add);
     let infos = all.next_multiple_of(Arena::<PageSlot>::PER_PAGE);
-    let table = machine.reserve::<PageSlot>(ArenaKind::PageSlot, infos);
-    let zeroed = || {
-        let frame = frames.take()?;
-        machine.zero_frame(frame);
-        Some(frame)
-    };
-    for page in 0..infos / Arena::<PageSlot>::PER_PAGE {
-        let frame = zeroed().ok_or(Error::OutOfMemory)?;
-        machine.back(ArenaKind::PageSlot, page, frame, &mut || zeroed()).map_err(|_| Error::OutOfMemory)?;
-    }
+    let table = backed::<M, PageSlot>(machine, frames, infos)?;
     // Entries of one table, then of a table of tables; each range can begin and end in the middle of one.
     let tables = |n: usize| (n / 512).saturating_add(n / (512 * 512)).saturating_add(4);
     Ok((table, arenas.iter().map(|(_, pages)| tables(*pages)).fold(0, usize::saturating_add)))
@@ -243,7 +251,7 @@ impl<M: Machine> Kernel<M> {
     /// The thread on a processor.
     #[inline(always)]
     pub fn current(&self, cpu: CpuId) -> Link<Thread> {
-        self.cpus.get(usize::from(cpu.0)).and_then(|c| c.current.get())
+        self.cpu(cpu).current.get()
     }
 
     /// Info on a frame of RAM.

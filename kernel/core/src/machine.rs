@@ -3,7 +3,7 @@
 //! The real machine is `kernel/arch`; the test machine is ordinary Rust (`src/test_machine.rs`). Nothing here waits,
 //! and nothing here checks authority: the core has done so.
 
-use crate::address::{FrameNumber, PhysAddr, VirtAddr};
+use crate::address::{CpuId, FrameNumber, PhysAddr, VirtAddr};
 use crate::arena::{ArenaItem, ArenaKind};
 use abi::memory::Protection;
 use core::sync::atomic::AtomicU64;
@@ -126,6 +126,11 @@ pub trait Machine: Sized + 'static {
     const INTERRUPTS: usize;
     /// The fault planted in the core: one of [`Fault`]. A constant, so it costs nothing.
     const FAULT: u8 = Fault::NONE;
+
+    /// The processor that this runs on.
+    fn cpu(&self) -> CpuId;
+    /// How many processors there are: their ids are below this.
+    fn cpu_count(&self) -> usize;
 
     /// Reserves the address range of an arena: `items` items, none backed. Called once a kind, at boot.
     /// A backed page reads as zero. Items are made of atomics alone ([`ArenaItem`]).

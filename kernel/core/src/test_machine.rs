@@ -10,7 +10,7 @@ mod paging;
 
 pub use driver::Driver;
 
-use crate::address::{FrameNumber, VirtAddr};
+use crate::address::{CpuId, FrameNumber, VirtAddr};
 use crate::arena::{ArenaItem, ArenaKind};
 use crate::kernel::Kernel;
 use crate::machine::{Flush, FrameWords, Machine, MessageInterrupt, Scan, Stop, TableMissing, Translation};
@@ -23,6 +23,9 @@ use std::collections::BTreeMap;
 pub struct TestMachine<const FAULT: u8 = 0> {
     memory: memory::Memory,
     paging: RefCell<paging::Paging>,
+    /// The processor at hand, and how many there are.
+    pub cpu: Cell<u8>,
+    cpus: Cell<usize>,
     now: Cell<u64>,
     timer: Cell<Option<u64>>,
     /// An interrupt is pending at each look that this divides; 0: never.
@@ -53,6 +56,8 @@ impl<const FAULT: u8> TestMachine<FAULT> {
         TestMachine {
             memory: memory::Memory::new(frames),
             paging: RefCell::default(),
+            cpu: Cell::new(0),
+            cpus: Cell::new(1),
             now: Cell::new(1_000),
             timer: Cell::new(None),
             pending_every: Cell::new(0),
@@ -130,6 +135,12 @@ impl<const FAULT: u8> Machine for TestMachine<FAULT> {
     const INTERRUPTS: usize = 32;
     const FAULT: u8 = FAULT;
 
+    fn cpu(&self) -> CpuId {
+        CpuId(self.cpu.get())
+    }
+    fn cpu_count(&self) -> usize {
+        self.cpus.get()
+    }
     fn reserve<T: ArenaItem>(&self, kind: ArenaKind, items: usize) -> &'static [T] {
         self.memory.reserve(kind, items)
     }

@@ -123,11 +123,11 @@ impl<const FAULT: u8> World<FAULT> {
     /// Puts a thread, which has to be ready, on the processor.
     pub fn force(&mut self, thread: Id<Thread>) {
         let kernel = &self.kernel;
-        if kernel.running() == Some(thread) {
+        if kernel.running(kernel.here()) == Some(thread) {
             return;
         }
         assert_eq!(kernel.threads[thread].state.get(), ThreadState::Ready, "{thread:?} can run");
-        if let Some(other) = kernel.running() {
+        if let Some(other) = kernel.running(kernel.here()) {
             kernel.make_ready(other);
         }
         kernel.ready_remove(thread);

@@ -8,7 +8,7 @@ use abi::boot::Counter;
 use abi::memory::Protection;
 use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use kernel_core::address::{FrameNumber, VirtAddr};
+use kernel_core::address::{CpuId, FrameNumber, VirtAddr};
 use kernel_core::arena::{ArenaItem, ArenaKind};
 use kernel_core::machine::{Flush, FrameWords, Machine, MessageInterrupt, Scan, Stop, TableMissing, Translation};
 use x86_64::registers::control::Cr3;
@@ -66,6 +66,15 @@ impl Machine for X86 {
     const TABLE_ENTRIES: usize = 1 << 14;
     const ARENA_PAGES: usize = 1 << 22;
     const INTERRUPTS: usize = INTERRUPTS;
+
+    #[inline(always)]
+    fn cpu(&self) -> CpuId {
+        per_cpu::BOOT_CPU
+    }
+
+    fn cpu_count(&self) -> usize {
+        1
+    }
 
     fn reserve<T: ArenaItem>(&self, kind: ArenaKind, items: usize) -> &'static [T] {
         let bytes = (items as u64).saturating_mul(size_of::<T>() as u64);

@@ -19,6 +19,7 @@ mod space;
 mod thread;
 
 pub use crate::arena::PageSlot;
+pub use crate::sched::Cpu;
 pub use capability::Cap;
 pub use device::{DeviceMemory, DmaDomain, Interrupt, IoPorts, Pin};
 pub use endpoint::{Endpoint, Reply, ReplyState, Session};

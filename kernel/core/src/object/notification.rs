@@ -1,6 +1,7 @@
 //! Notifications.
 
 use super::{Endpoint, Header, ListHead, TreeLinks};
+use crate::address::CpuId;
 use crate::field::Field;
 use crate::fields;
 use crate::id::Link;
@@ -21,6 +22,8 @@ pub struct Notification {
     pub endpoint: Field<Link<Endpoint>>,
     /// The timer's place in the tree of timers, by the latest time it may fire; level 0: not armed.
     pub timer: TreeLinks,
+    /// The processor whose tree that is.
+    pub timer_cpu: Field<CpuId>,
     /// The earliest time it may fire.
     pub timer_from_ns: Field<u64>,
     /// Bits the timer sets.

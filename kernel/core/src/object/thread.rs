@@ -1,7 +1,7 @@
 //! A thread: registers, an IPC buffer, a priority, and what it waits for.
 
 use super::{Endpoint, EventQueue, Header, Lease, ListLinks, Memory, Notification, Process, Reply, Session, TreeLinks};
-use crate::address::FrameNumber;
+use crate::address::{CpuId, FrameNumber};
 use crate::field::Field;
 use crate::field_enum;
 use crate::fields;
@@ -96,6 +96,8 @@ pub struct Thread {
     pub base_priority: Field<u8>,
     /// The priority it has now, with what it inherits.
     pub priority: Field<u8>,
+    /// The processor it runs on, is ready for, or ran on last.
+    pub cpu: Field<CpuId>,
     /// Sending: whether an answer is wanted (`call`) or not (`send`).
     pub wants_reply: Field<bool>,
     /// Cached: the account of its process, told to servers with each message.
@@ -113,6 +115,8 @@ pub struct Thread {
     pub queue: ListLinks,
     /// Its place in the tree of deadlines; level 0: not in it.
     pub deadline: TreeLinks,
+    /// The processor whose tree that is.
+    pub deadline_cpu: Field<CpuId>,
     /// Its place in an endpoint's queue of senders. FutexWaiting: in `Memory::futexes`, or `waits_more` of who is there.
     pub sending: TreeLinks,
     /// Sending: the session it sends through (a reference).

@@ -4,7 +4,7 @@
 //! time; arming again for a time in the past brings the next interrupt at once. A timer may have slack: it is
 //! kept by the latest time it may fire, and fires with any interrupt that comes from its earliest time on.
 
-use super::NEVER;
+use super::{Cpu, NEVER};
 use crate::address::CpuId;
 use crate::id::Id;
 use crate::kernel::{Kernel, Next};
@@ -29,12 +29,13 @@ impl<M: Machine> Kernel<M> {
 
     /// Serves what is due and has the timer armed again.
     pub(crate) fn time_passes(&self) {
-        self.scheduler.armed_ns.set(NEVER);
-        self.scheduler.attention.set(true);
+        let cpu = self.here();
+        cpu.armed_ns.set(NEVER);
+        cpu.attention.set(true);
         let now = self.machine.now_ns();
-        self.timers_fire(now);
+        self.timers_fire(cpu, now);
         for _ in 0..AT_ONCE {
-            let deadlines = self.threads.tree::<Deadline>(&self.scheduler.deadlines);
+            let deadlines = self.threads.tree::<Deadline>(&cpu.deadlines);
             let Some(id) = deadlines.first().filter(|id| self.threads[*id].deadline.key.get() <= now) else { break };
             deadlines.remove(id);
             self.deadline_passed(id);
@@ -43,8 +44,8 @@ impl<M: Machine> Kernel<M> {
 
     /// Fires the timers whose earliest time has come: all that are due (they come first in the tree) before any that
     /// could wait, no more than [`AT_ONCE`], and none behind the first [`LOOKS`].
-    fn timers_fire(&self, now: u64) {
-        let timers = self.notifications.tree::<Timer>(&self.scheduler.timers);
+    fn timers_fire(&self, cpu: &Cpu, now: u64) {
+        let timers = self.notifications.tree::<Timer>(&cpu.timers);
         let (mut at, mut fired) = (timers.first(), 0);
         for _ in 0..LOOKS {
             let Some(id) = at.filter(|_| fired < AT_ONCE) else { return };
@@ -58,20 +59,21 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// What comes first of all deadlines and timers, or [`NEVER`].
-    pub(crate) fn first_event_ns(&self) -> u64 {
-        let deadlines = self.threads.tree::<Deadline>(&self.scheduler.deadlines);
-        let timers = self.notifications.tree::<Timer>(&self.scheduler.timers);
+    /// What comes first of all deadlines and timers of a processor, or [`NEVER`].
+    pub(crate) fn first_event_ns(&self, cpu: &Cpu) -> u64 {
+        let deadlines = self.threads.tree::<Deadline>(&cpu.deadlines);
+        let timers = self.notifications.tree::<Timer>(&cpu.timers);
         let thread = deadlines.first().map_or(NEVER, |id| self.threads[id].deadline.key.get());
         let timer = timers.first().map_or(NEVER, |id| self.notifications[id].timer.key.get());
         thread.min(timer)
     }
 
-    /// Makes sure that a timer interrupt comes no later than this.
+    /// Makes sure that a timer interrupt comes to the processor at hand no later than this.
     #[inline]
     pub(crate) fn arm(&self, at_ns: u64) {
-        if at_ns < self.scheduler.armed_ns.get() {
-            self.scheduler.armed_ns.set(at_ns);
+        let cpu = self.here();
+        if at_ns < cpu.armed_ns.get() {
+            cpu.armed_ns.set(at_ns);
             self.machine.set_timer(Some(at_ns));
         }
     }
@@ -79,7 +81,9 @@ impl<M: Machine> Kernel<M> {
     /// Lets the wait of a thread end at a time; 0: it has no end.
     pub(crate) fn deadline_set(&self, thread: Id<Thread>, deadline_ns: u64) {
         if deadline_ns != 0 {
-            let tree = self.threads.tree::<Deadline>(&self.scheduler.deadlines);
+            let here = self.machine.cpu();
+            self.threads[thread].deadline_cpu.set(here);
+            let tree = self.threads.tree::<Deadline>(&self.cpu(here).deadlines);
             insert_about(deadline_ns, |key| tree.insert(thread, key));
             self.arm(deadline_ns);
         }
@@ -87,9 +91,10 @@ impl<M: Machine> Kernel<M> {
 
     /// Takes the deadline of a thread away, if it has one.
     #[inline]
-    pub(crate) fn deadline_clear(&self, thread: Id<Thread>) {
-        if self.threads[thread].deadline.level.get() != 0 {
-            self.threads.tree::<Deadline>(&self.scheduler.deadlines).remove(thread);
+    pub(crate) fn deadline_clear(&self, id: Id<Thread>) {
+        let thread = &self.threads[id];
+        if thread.deadline.level.get() != 0 {
+            self.threads.tree::<Deadline>(&self.cpu(thread.deadline_cpu.get()).deadlines).remove(id);
         }
     }
 
@@ -97,9 +102,9 @@ impl<M: Machine> Kernel<M> {
     /// to `slack_ns` later together with others. A time that has passed signals at once.
     pub(crate) fn notification_timer(&self, id: Id<Notification>, bits: u64, deadline_ns: u64, slack_ns: u64) {
         let notification = &self.notifications[id];
-        let tree = self.notifications.tree::<Timer>(&self.scheduler.timers);
         if notification.timer.level.get() != 0 {
-            tree.remove(id);
+            let cpu = self.cpu(notification.timer_cpu.get());
+            self.notifications.tree::<Timer>(&cpu.timers).remove(id);
         }
         notification.timer_bits.set(0);
         if deadline_ns == 0 {
@@ -112,6 +117,9 @@ impl<M: Machine> Kernel<M> {
         notification.timer_bits.set(bits);
         notification.timer_from_ns.set(deadline_ns.min(FAR));
         let latest_ns = deadline_ns.saturating_add(slack_ns);
+        let here = self.machine.cpu();
+        notification.timer_cpu.set(here);
+        let tree = self.notifications.tree::<Timer>(&self.cpu(here).timers);
         insert_about(latest_ns, |key| tree.insert(id, key));
         self.arm(latest_ns);
     }

@@ -6,7 +6,6 @@
 //! inherits it passes on to whoever it waits for itself. A chain is followed as far as something changes,
 //! and no further than [`DEPTH`], so that no user can make it long.
 
-use super::Scheduler;
 use crate::field::Field;
 use crate::id::{Id, Link};
 use crate::kernel::Kernel;
@@ -87,12 +86,12 @@ impl<M: Machine> Kernel<M> {
                 self.ready_remove(id);
                 thread.priority.set(priority);
                 self.ready_insert(id, false);
-                self.notice(priority);
+                self.notice(thread);
                 None
             }
             ThreadState::Running => {
                 thread.priority.set(priority);
-                self.scheduler.attention.set(true);
+                self.cpu_of(thread).attention.set(true);
                 None
             }
             ThreadState::Sending => {
@@ -141,13 +140,13 @@ impl<M: Machine> Kernel<M> {
         self.priority_update(thread);
     }
 
-    /// Someone of this priority has become ready: has the scheduler look, if that can matter.
+    /// A thread has become ready: has its processor's scheduler look, if that can matter.
     #[inline]
-    pub(crate) fn notice(&self, priority: u8) {
-        let Scheduler { attention, .. } = &self.scheduler;
-        let running = self.running().map(|id| &self.threads[id]);
-        if running.is_none_or(|t| t.priority.get() <= priority) {
-            attention.set(true);
+    pub(crate) fn notice(&self, thread: &Thread) {
+        let cpu = self.cpu_of(thread);
+        let running = self.running(cpu).map(|id| &self.threads[id]);
+        if running.is_none_or(|t| t.priority.get() <= thread.priority.get()) {
+            cpu.attention.set(true);
         }
     }
 }

@@ -18,8 +18,12 @@ pub mod pick;
 pub mod queue;
 pub mod suspend;
 
+use crate::address::CpuId;
 use crate::field::Field;
+use crate::fields;
 use crate::id::Link;
+use crate::kernel::Kernel;
+use crate::machine::Machine;
 use crate::object::Thread;
 
 /// A time slice: threads of one priority take turns of this length.
@@ -28,16 +32,14 @@ pub const SLICE_NS: u64 = 10_000_000;
 /// No time: the timer is not armed.
 pub const NEVER: u64 = u64::MAX;
 
-/// Run queues, deadlines, and what the processor is doing.
-pub struct Scheduler {
+fields! {
+/// What belongs to one processor: what it does, who waits for it, its timer. Each has a page of its own.
+#[repr(C, align(4096))]
+pub struct Cpu {
+    /// The thread on it.
+    pub current: Field<Link<Thread>>,
     /// The running thread may not be the one that should run, or the timer may be armed too late.
     pub attention: Field<bool>,
-    /// Ready threads.
-    pub queue: queue::RunQueue,
-    /// Root of the tree of threads that wait with a deadline.
-    pub deadlines: Field<u32>,
-    /// Root of the tree of armed notification timers.
-    pub timers: Field<u32>,
     /// What the timer is armed for, or [`NEVER`].
     pub armed_ns: Field<u64>,
     /// When the slice that is running ends.
@@ -48,24 +50,16 @@ pub struct Scheduler {
     pub charged_ns: Field<u64>,
     /// Nanoseconds that no thread ran.
     pub idle_ns: Field<u64>,
+    /// Root of the tree of threads that began to wait here with a deadline.
+    pub deadlines: Field<u32>,
+    /// Root of the tree of notification timers armed here.
+    pub timers: Field<u32>,
+    /// Ready threads.
+    pub queue: queue::RunQueue,
+}
 }
 
-impl Scheduler {
-    /// Nobody is ready.
-    pub fn new() -> Scheduler {
-        Scheduler {
-            attention: Field::new(true),
-            queue: queue::RunQueue::new(),
-            deadlines: Field::new(0),
-            timers: Field::new(0),
-            armed_ns: Field::new(NEVER),
-            slice_end_ns: Field::new(0),
-            payer: Field::new(None),
-            charged_ns: Field::new(0),
-            idle_ns: Field::new(0),
-        }
-    }
-
+impl Cpu {
     /// Whether a timer interrupt comes no later than the slice ends.
     #[inline(always)]
     pub(crate) fn slice_is_armed(&self) -> bool {
@@ -73,8 +67,22 @@ impl Scheduler {
     }
 }
 
-impl Default for Scheduler {
-    fn default() -> Scheduler {
-        Scheduler::new()
+impl<M: Machine> Kernel<M> {
+    /// A processor.
+    #[inline(always)]
+    pub fn cpu(&self, cpu: CpuId) -> &Cpu {
+        self.cpus.get(usize::from(cpu.0)).expect("invariant: a processor that there is")
+    }
+
+    /// The processor at hand.
+    #[inline(always)]
+    pub fn here(&self) -> &Cpu {
+        self.cpu(self.machine.cpu())
+    }
+
+    /// The processor that a thread runs on, is ready for, or ran on last.
+    #[inline(always)]
+    pub(crate) fn cpu_of(&self, thread: &Thread) -> &Cpu {
+        self.cpu(thread.cpu.get())
     }
 }

@@ -1,15 +1,12 @@
 //! What runs next; waking threads and stopping them.
 
-use super::{NEVER, SLICE_NS};
+use super::{Cpu, NEVER, SLICE_NS};
 use crate::address::CpuId;
 use crate::id::{Id, Link};
 use crate::kernel::{Kernel, Next};
 use crate::machine::Machine;
 use crate::object::{Header, Object, Thread, ThreadState};
 use abi::{Kind, Result};
-
-/// The processor in use. Run queues become one a processor with issue 4.
-const BOOT: CpuId = CpuId(0);
 
 impl Object for Thread {
     const CAP_KIND: Kind = Kind::Thread;
@@ -23,10 +20,10 @@ impl Object for Thread {
 }
 
 impl<M: Machine> Kernel<M> {
-    /// The thread on the processor, unless it has just blocked or ended.
+    /// The thread on a processor, unless it has just blocked or ended.
     #[inline(always)]
-    pub(crate) fn running(&self) -> Link<Thread> {
-        self.current(BOOT).filter(|id| self.threads[*id].state.get() == ThreadState::Running)
+    pub(crate) fn running(&self, cpu: &Cpu) -> Link<Thread> {
+        cpu.current.get().filter(|id| self.threads[*id].state.get() == ThreadState::Running)
     }
 
     /// Makes a thread that is in no queue, with its registers final, ready to run: with an upcall that is due, or, where it
@@ -42,7 +39,7 @@ impl<M: Machine> Kernel<M> {
         }
         thread.state.set(ThreadState::Ready);
         self.ready_insert(id, false);
-        self.notice(thread.priority.get());
+        self.notice(thread);
     }
 
     /// Ends the wait of a thread, which is in no queue any more, with a status.
@@ -77,10 +74,10 @@ impl<M: Machine> Kernel<M> {
     /// urgent, and if someone is as urgent, the end of the slice is watched.
     #[inline(always)]
     pub(crate) fn may_switch(&self, priority: u8) -> bool {
-        let scheduler = &self.scheduler;
-        match scheduler.queue.top() {
+        let cpu = self.here();
+        match cpu.queue.top() {
             None => true,
-            Some(top) => top < priority || top == priority && scheduler.slice_is_armed(),
+            Some(top) => top < priority || top == priority && cpu.slice_is_armed(),
         }
     }
 
@@ -93,16 +90,16 @@ impl<M: Machine> Kernel<M> {
     #[inline(always)]
     pub(crate) fn switch_at(&self, cpu: CpuId, to: Id<Thread>, thread: &Thread) {
         thread.state.set(ThreadState::Running);
-        if let Some(slot) = self.cpus.get(usize::from(cpu.0)) {
-            slot.current.set(Some(to));
-        }
+        thread.cpu.set(cpu);
+        self.cpu(cpu).current.set(Some(to));
     }
 
     /// What to do on the way out of the kernel: the current thread goes on unless something has changed.
     #[inline]
     pub fn settle(&self, cpu: CpuId) -> Next {
-        if !self.scheduler.attention.get() {
-            if let Some(id) = self.running() {
+        let here = self.cpu(cpu);
+        if !here.attention.get() {
+            if let Some(id) = self.running(here) {
                 return Next::Run(id);
             }
         }
@@ -110,18 +107,18 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Picks the thread to run, charges time, and arms the timer.
-    pub fn reschedule(&self, cpu: CpuId) -> Next {
-        let scheduler = &self.scheduler;
-        scheduler.attention.set(false);
+    pub fn reschedule(&self, cpu_id: CpuId) -> Next {
+        let cpu = self.cpu(cpu_id);
+        cpu.attention.set(false);
         let now = self.machine.now_ns();
-        let current = self.running();
-        let top = scheduler.queue.top();
+        let current = self.running(cpu);
+        let top = cpu.queue.top();
         let keep = match (current, top) {
             (Some(id), Some(top)) => {
                 let priority = self.threads[id].priority.get();
-                let is_over = now >= scheduler.slice_end_ns.get();
+                let is_over = now >= cpu.slice_end_ns.get();
                 if top > priority || top == priority && is_over {
-                    self.preempt(id, now);
+                    self.preempt(cpu, id, now);
                     None
                 } else {
                     Some(id)
@@ -129,33 +126,33 @@ impl<M: Machine> Kernel<M> {
             }
             (current, _) => current,
         };
-        if scheduler.payer.get().is_none() && keep.is_some() {
+        if cpu.payer.get().is_none() && keep.is_some() {
             // Whoever its slice was given to is gone: the rest is its own.
-            self.time_charge_until(now);
-            scheduler.payer.set(keep);
+            self.time_charge_until(cpu, now);
+            cpu.payer.set(keep);
         }
         let next = keep.or_else(|| {
-            let next = self.ready_take();
-            self.dispatch_slice(next, now);
+            let next = self.ready_take(cpu);
+            self.dispatch_slice(cpu, next, now);
             next
         });
-        if let Some(slot) = self.cpus.get(usize::from(cpu.0)) {
-            slot.current.set(next);
-        }
+        cpu.current.set(next);
         let Some(id) = next else {
-            self.arm(self.first_event_ns());
+            self.arm(self.first_event_ns(cpu));
             return Next::Idle;
         };
-        self.threads[id].state.set(ThreadState::Running);
-        let contested = scheduler.queue.top() == Some(self.threads[id].priority.get());
-        let slice_end = if contested { scheduler.slice_end_ns.get() } else { NEVER };
-        self.arm(self.first_event_ns().min(slice_end));
+        let thread = &self.threads[id];
+        thread.state.set(ThreadState::Running);
+        thread.cpu.set(cpu_id);
+        let contested = cpu.queue.top() == Some(thread.priority.get());
+        let slice_end = if contested { cpu.slice_end_ns.get() } else { NEVER };
+        self.arm(self.first_event_ns(cpu).min(slice_end));
         Next::Run(id)
     }
 
     /// Takes the running thread off the processor: what is left of its slice it gets when its turn comes again.
-    fn preempt(&self, id: Id<Thread>, now: u64) {
-        let left = self.scheduler.slice_end_ns.get().saturating_sub(now).min(SLICE_NS);
+    fn preempt(&self, cpu: &Cpu, id: Id<Thread>, now: u64) {
+        let left = cpu.slice_end_ns.get().saturating_sub(now).min(SLICE_NS);
         let thread = &self.threads[id];
         thread.state.set(ThreadState::Ready);
         thread.slice_ns.set(if left == 0 { 0 } else { SLICE_NS.saturating_sub(left) });
@@ -163,40 +160,42 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Begins a slice.
-    fn dispatch_slice(&self, next: Link<Thread>, now: u64) {
-        self.time_charge_until(now);
-        self.scheduler.payer.set(next);
+    fn dispatch_slice(&self, cpu: &Cpu, next: Link<Thread>, now: u64) {
+        self.time_charge_until(cpu, now);
+        cpu.payer.set(next);
         if let Some(id) = next {
             let used = self.threads[id].slice_ns.replace(0);
-            self.scheduler.slice_end_ns.set(now.saturating_add(SLICE_NS.saturating_sub(used)));
+            cpu.slice_end_ns.set(now.saturating_add(SLICE_NS.saturating_sub(used)));
         }
     }
 
     /// Charges the time up to now, so that what processes have used can be read.
     pub fn time_charge(&self) {
-        self.time_charge_until(self.machine.now_ns());
+        let now = self.machine.now_ns();
+        self.cpus.iter().for_each(|cpu| self.time_charge_until(cpu, now));
     }
 
-    fn time_charge_until(&self, now: u64) {
-        let since = self.scheduler.charged_ns.replace(now);
+    fn time_charge_until(&self, cpu: &Cpu, now: u64) {
+        let since = cpu.charged_ns.replace(now);
         let spent = now.saturating_sub(since);
-        match self.scheduler.payer.get() {
+        match cpu.payer.get() {
             Some(id) => {
                 if let Some(process) = self.threads[id].process.get() {
                     self.processes[process].run_time_ns.update(|ns| ns.saturating_add(spent));
                 }
             }
-            None => self.scheduler.idle_ns.update(|ns| ns.saturating_add(spent)),
+            None => cpu.idle_ns.update(|ns| ns.saturating_add(spent)),
         }
     }
 
     /// Lets the other threads of its priority run first.
     pub(crate) fn thread_yield_now(&self, id: Id<Thread>) {
-        if self.scheduler.queue.top().is_none_or(|top| top < self.threads[id].priority.get()) {
+        let cpu = self.here();
+        if cpu.queue.top().is_none_or(|top| top < self.threads[id].priority.get()) {
             return;
         }
         self.make_ready(id);
-        self.scheduler.attention.set(true);
+        cpu.attention.set(true);
     }
 
     /// Takes a thread out of whatever it is in; it never runs again. Its call, if it was received, goes on as a
@@ -227,9 +226,9 @@ impl<M: Machine> Kernel<M> {
         self.deadline_clear(id);
         self.poll_let_go(id);
         self.donors_let_go(id);
-        if self.scheduler.payer.get() == Some(id) {
-            self.time_charge();
-            self.scheduler.payer.set(None);
+        for cpu in self.cpus.iter().filter(|cpu| cpu.payer.get() == Some(id)) {
+            self.time_charge_until(cpu, self.machine.now_ns());
+            cpu.payer.set(None);
         }
     }
 }

@@ -1,27 +1,28 @@
 //! Ready threads: one list a priority, and a bitmap that finds the highest.
 
+use super::Cpu;
 use crate::field::Field;
+use crate::fields;
 use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::list::Queue;
 use crate::machine::Machine;
 use crate::object::{ListHead, Thread};
 
+fields! {
 /// The run queue. The running thread is not in it.
+#[repr(C)]
 pub struct RunQueue {
-    heads: [ListHead; 256],
-    /// One bit a priority: whether its list holds anyone.
-    words: [Field<u64>; 4],
     /// The highest priority that is ready, plus 1; 0: none. The fast path looks only at this.
-    top: Field<u16>,
+    pub top: Field<u16>,
+    /// One bit a priority: whether its list holds anyone.
+    pub words: [Field<u64>; 4],
+    /// A list for each priority, sixteen a row.
+    pub heads: [[ListHead; 16]; 16],
+}
 }
 
 impl RunQueue {
-    /// An empty queue.
-    pub fn new() -> RunQueue {
-        RunQueue { heads: core::array::from_fn(|_| ListHead::default()), words: Default::default(), top: Field::new(0) }
-    }
-
     /// The highest priority that is ready.
     #[inline(always)]
     pub fn top(&self) -> Option<u8> {
@@ -48,7 +49,8 @@ impl RunQueue {
     }
 
     fn head(&self, priority: u8) -> &ListHead {
-        self.heads.get(usize::from(priority)).expect("invariant: a list for each priority")
+        let row = self.heads.get(usize::from(priority >> 4));
+        row.and_then(|row| row.get(usize::from(priority & 15))).expect("invariant: a list for each priority")
     }
 
     fn word(&self, priority: u8) -> (&Field<u64>, u64) {
@@ -79,16 +81,10 @@ impl RunQueue {
     }
 }
 
-impl Default for RunQueue {
-    fn default() -> RunQueue {
-        RunQueue::new()
-    }
-}
-
 impl<M: Machine> Kernel<M> {
     /// Puts a thread into the list of its priority, at the end or (a turn that it has not finished) at the front.
     pub(crate) fn ready_insert(&self, thread: Id<Thread>, front: bool) {
-        let queue = &self.scheduler.queue;
+        let queue = &self.cpu_of(&self.threads[thread]).queue;
         let priority = self.threads[thread].priority.get();
         let list = self.threads.list::<Queue>(queue.head(priority));
         if front {
@@ -101,7 +97,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Takes a thread out of the list of its priority.
     pub(crate) fn ready_remove(&self, thread: Id<Thread>) {
-        let queue = &self.scheduler.queue;
+        let queue = &self.cpu_of(&self.threads[thread]).queue;
         let priority = self.threads[thread].priority.get();
         let list = self.threads.list::<Queue>(queue.head(priority));
         list.remove(thread);
@@ -110,9 +106,9 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// Takes out the thread whose turn it is.
-    pub(crate) fn ready_take(&self) -> Option<Id<Thread>> {
-        let queue = &self.scheduler.queue;
+    /// Takes out the thread whose turn it is on a processor.
+    pub(crate) fn ready_take(&self, cpu: &Cpu) -> Option<Id<Thread>> {
+        let queue = &cpu.queue;
         let thread = self.threads.list::<Queue>(queue.head(queue.top()?)).first()?;
         self.ready_remove(thread);
         Some(thread)

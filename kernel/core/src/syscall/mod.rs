@@ -185,8 +185,9 @@ impl<M: Machine> Kernel<M> {
         let mut cx = Context { cpu, thread: id, process, subject: Subject::NONE, registers: &thread.registers };
         self.dispatch_and_answer(number, &mut cx);
         // Nothing has changed but the caller: it goes on. (One that ended is not current any more, and not looked at.)
-        let calm = !self.scheduler.attention.get() && !self.reap_pending();
-        if calm && self.current(cpu) == Some(id) && thread.state.get() == ThreadState::Running {
+        let here = self.cpu(cpu);
+        let calm = !here.attention.get() && !self.reap_pending();
+        if calm && here.current.get() == Some(id) && thread.state.get() == ThreadState::Running {
             return Next::Run(id);
         }
         self.leave(cpu)

@@ -73,7 +73,7 @@ impl<M: Machine> Kernel<M> {
         set(Counter::FreeFrames, u64::from(self.frames.free()));
         set(Counter::TotalFrames, u64::from(self.frames.total()));
         self.time_charge();
-        set(Counter::IdleNs, self.scheduler.idle_ns.get());
+        set(Counter::IdleNs, self.cpus.iter().fold(0u64, |ns, cpu| ns.saturating_add(cpu.idle_ns.get())));
         self.machine.counters(&mut counters);
         counters
     }

@@ -13,7 +13,7 @@ const QUOTA: u64 = Handle::SELF_QUOTA.0 as u64;
 fn run(w: &mut World, until: u64, mut look: impl FnMut(&mut World)) -> usize {
     let mut interrupts = 0;
     loop {
-        let armed = w.kernel.scheduler.armed_ns.get();
+        let armed = w.kernel.here().armed_ns.get();
         if armed > until {
             return interrupts;
         }
@@ -69,7 +69,7 @@ fn without_slack_a_timer_fires_at_its_time() {
     let loose = w.ok(t, Call::NotificationCreate, &[QUOTA])[0];
     w.ok(t, Call::TimerSet, &[bell, 1, START + 1_000, 0]);
     w.ok(t, Call::TimerSet, &[loose, 2, START + 1_001, u64::MAX]);
-    assert_eq!(w.kernel.scheduler.armed_ns.get(), START + 1_000);
+    assert_eq!(w.kernel.here().armed_ns.get(), START + 1_000);
     w.time(START + 999);
     assert_eq!(w.call(t, Call::Wait, &[bell, 1]), Outcome::Failed(Error::TimedOut));
     w.time(START + 1_000);

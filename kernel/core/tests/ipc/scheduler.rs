@@ -85,7 +85,7 @@ fn nothing_to_run_is_idle_until_the_first_deadline() {
     assert!(matches!(w.time(now + 510), Next::Run(_)));
     assert!(matches!((w.outcome(a), w.outcome(b)), (Outcome::Done(_), Outcome::Done(_))));
     w.kernel.time_charge();
-    assert_eq!(w.kernel.scheduler.idle_ns.get(), now + 510);
+    assert_eq!(w.kernel.here().idle_ns.get(), now + 510);
 }
 
 #[test]
