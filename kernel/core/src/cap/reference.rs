@@ -1,6 +1,7 @@
 //! Who names an object: references, typed and by kind.
 
-use crate::id::Id;
+use crate::field::Field;
+use crate::id::{Id, Link};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::object::{
@@ -8,6 +9,22 @@ use crate::object::{
     Pin, Process, Quota, Reply, Session, Space, Thread,
 };
 use abi::Kind;
+
+/// Makes a type an [`Object`]: the kind of its capabilities, and what becomes of one that nothing refers to any more.
+macro_rules! object {
+    ($type:ident, $kind:ident, |$kernel:ident, $id:ident| $end:expr) => {
+        impl crate::object::Object for $type {
+            const CAP_KIND: abi::Kind = abi::Kind::$kind;
+            fn header(&self) -> &crate::object::Header {
+                &self.header
+            }
+            fn end<M: crate::machine::Machine>($kernel: &crate::kernel::Kernel<M>, $id: crate::id::Id<Self>) {
+                $end
+            }
+        }
+    };
+}
+pub(crate) use object;
 
 /// Does `$act` with `$id` typed by a kind; kinds without objects (`System`, `Log`) do `$none`.
 macro_rules! by_kind {
@@ -53,6 +70,16 @@ impl<M: Machine> Kernel<M> {
         references.set(left);
         if left == 0 {
             T::end(self, id);
+        }
+    }
+
+    /// Has a field of an object name another object, or none: what it names it holds a reference to.
+    pub(crate) fn refer<T: Object>(&self, field: &Field<Link<T>>, to: Link<T>) {
+        if let Some(to) = to {
+            self.retain(to);
+        }
+        if let Some(before) = field.replace(to) {
+            self.release(before);
         }
     }
 

@@ -47,8 +47,7 @@ impl<M: Machine> Kernel<M> {
             (object.behind.get(), object.behind_first.get())
         };
         if let Some(behind) = behind {
-            self.retain(behind);
-            clone.behind.set(Some(behind));
+            self.refer(&clone.behind, Some(behind));
             clone.behind_first.set(before.saturating_add(first));
         }
         Ok(id)

@@ -6,16 +6,17 @@
 //! few in a step of the reaper, so who holds a reference to the object can rely on its frames.
 
 use crate::address::FrameNumber;
+use crate::cap::reference::object;
 use crate::field::Field;
 use crate::id::{Id, Link};
 use crate::kernel::Kernel;
 use crate::list::InMemory;
 use crate::machine::Machine;
 use crate::mm::fault::Access;
-use crate::object::{Header, Mapping, Memory, Object, Quota};
+use crate::object::{Mapping, Memory, Quota};
 use crate::reaper::Reap;
 use abi::memory::{MemoryFlags, Protection, PAGE_SIZE, USER_END};
-use abi::{Error, Kind, Result};
+use abi::{Error, Result};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The most pages in an object: more than fit in an address space have no use.
@@ -25,26 +26,13 @@ const STEP: u64 = 8;
 /// Mappings of one object that are looked at for an alias; an object with more of them gets no new kind.
 const ALIASES: usize = 256;
 
-impl Object for Memory {
-    const CAP_KIND: Kind = Kind::Memory;
-    fn header(&self) -> &Header {
-        &self.header
-    }
-    fn end<M: Machine>(kernel: &Kernel<M>, id: Id<Memory>) {
-        kernel.pager_forget(id);
-        if let Some(behind) = kernel.memories[id].behind.replace(None) {
-            kernel.release(behind);
-        }
-        kernel.reap_later(Reap::Memory(id));
-    }
-}
+object!(Memory, Memory, |kernel, id| {
+    kernel.pager_forget(id);
+    kernel.refer(&kernel.memories[id].behind, None);
+    kernel.reap_later(Reap::Memory(id));
+});
 
 impl Memory {
-    /// One step of an object's end; answers whether it is gone.
-    pub fn reap_step<M: Machine>(kernel: &mut Kernel<M>, id: Id<Memory>) -> bool {
-        kernel.memory_reap_step(id)
-    }
-
     /// Whether the object is one run of frames.
     pub fn is_run(&self) -> bool {
         self.flags.get() & MemoryFlags::CONTIGUOUS.bits() != 0
@@ -121,15 +109,10 @@ impl<M: Machine> Kernel<M> {
         memory.length_pages.set(length_pages);
         memory.flags.set(flags.bits());
         if flags.contains(MemoryFlags::CONTIGUOUS) {
+            let low = flags.contains(MemoryFlags::BELOW_4G);
             let pages = u32::try_from(length_pages).map_err(|_| Error::OutOfMemory);
-            match pages.and_then(|pages| self.frame_run_set_aside(quota, pages, flags.contains(MemoryFlags::BELOW_4G)))
-            {
-                Ok(first) => memory.first.set(first),
-                Err(error) => {
-                    self.free_object(id);
-                    return Err(error);
-                }
-            }
+            let first = pages.and_then(|pages| self.frame_run_set_aside(quota, pages, low));
+            memory.first.set(first.inspect_err(|_| self.free_object(id))?);
         } else if length_pages > 1 {
             let levels = (1..4).find(|&h| length_pages <= span(h)).unwrap_or(4);
             memory.levels.set(levels);
@@ -297,7 +280,8 @@ impl<M: Machine> Kernel<M> {
         Ok(there)
     }
 
-    fn memory_reap_step(&self, id: Id<Memory>) -> bool {
+    /// One step of an object's end; answers whether it is gone.
+    pub(crate) fn memory_reap_step(&self, id: Id<Memory>) -> bool {
         let memory = &self.memories[id];
         let (length, at) = (memory.length_pages.get(), memory.teardown.get());
         let first = memory.first.get();
