@@ -135,6 +135,15 @@ impl<'a, T: ListNode<Which>, Which> List<'a, T, Which> {
         self.head.first.set(id.raw());
     }
 
+    /// Puts a node, which is in no list of this sort, at the front or at the end.
+    pub fn put(&self, id: Id<T>, first: bool) {
+        if first {
+            self.push_front(id);
+        } else {
+            self.push_back(id);
+        }
+    }
+
     /// Takes a node of this list out.
     pub fn remove(&self, id: Id<T>) {
         let links = self.at(id.raw());

@@ -29,25 +29,15 @@ pub(crate) use object;
 /// Does `$act` with `$id` typed by a kind; kinds without objects (`System`, `Log`) do `$none`.
 macro_rules! by_kind {
     ($kind:expr, $raw:expr, |$id:ident| $act:expr, $none:expr) => {
+        by_kind!(@among $kind, $raw, $id, $act, $none; AddressSpace Space, Process Process, Thread Thread, Memory Memory,
+            Endpoint Endpoint, Session Session, Reply Reply, Notification Notification, Namespace Namespace, Quota Quota,
+            DmaDomain DmaDomain, Pin Pin, Interrupt Interrupt, IoPorts IoPorts, DeviceMemory DeviceMemory,
+            EventQueue EventQueue)
+    };
+    (@among $kind:expr, $raw:expr, $id:ident, $act:expr, $none:expr; $($is:ident $t:ident),+) => {
         match ($kind, Id::<()>::try_new($raw as usize)) {
-            (_, None) => $none,
-            (Kind::Process, _) => by_kind!(@one Process, $raw, $id, $act),
-            (Kind::Thread, _) => by_kind!(@one Thread, $raw, $id, $act),
-            (Kind::AddressSpace, _) => by_kind!(@one Space, $raw, $id, $act),
-            (Kind::Memory, _) => by_kind!(@one Memory, $raw, $id, $act),
-            (Kind::Endpoint, _) => by_kind!(@one Endpoint, $raw, $id, $act),
-            (Kind::Session, _) => by_kind!(@one Session, $raw, $id, $act),
-            (Kind::Reply, _) => by_kind!(@one Reply, $raw, $id, $act),
-            (Kind::Notification, _) => by_kind!(@one Notification, $raw, $id, $act),
-            (Kind::Namespace, _) => by_kind!(@one Namespace, $raw, $id, $act),
-            (Kind::Quota, _) => by_kind!(@one Quota, $raw, $id, $act),
-            (Kind::DmaDomain, _) => by_kind!(@one DmaDomain, $raw, $id, $act),
-            (Kind::Pin, _) => by_kind!(@one Pin, $raw, $id, $act),
-            (Kind::Interrupt, _) => by_kind!(@one Interrupt, $raw, $id, $act),
-            (Kind::IoPorts, _) => by_kind!(@one IoPorts, $raw, $id, $act),
-            (Kind::DeviceMemory, _) => by_kind!(@one DeviceMemory, $raw, $id, $act),
-            (Kind::EventQueue, _) => by_kind!(@one EventQueue, $raw, $id, $act),
-            (Kind::SchedContext | Kind::System | Kind::Log, _) => $none,
+            (_, None) | (Kind::SchedContext | Kind::System | Kind::Log, _) => $none,
+            $((Kind::$is, _) => by_kind!(@one $t, $raw, $id, $act),)+
         }
     };
     (@one $t:ident, $raw:expr, $id:ident, $act:expr) => {{

@@ -206,12 +206,7 @@ impl<M: Machine> Kernel<M> {
         let thread = &self.threads[thread_id];
         thread.state.set(ThreadState::Polling);
         thread.event_queue.set(Some(id));
-        let waiters = self.threads.list::<Queue>(&self.event_queues[id].waiters);
-        if first {
-            waiters.push_front(thread_id);
-        } else {
-            waiters.push_back(thread_id);
-        }
+        self.threads.list::<Queue>(&self.event_queues[id].waiters).put(thread_id, first);
         self.deadline_set(thread_id, deadline_ns);
     }
 

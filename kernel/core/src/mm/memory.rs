@@ -177,17 +177,25 @@ impl<M: Machine> Kernel<M> {
         if page >= memory.length_pages.get() {
             return None;
         }
-        let mut at = memory.first.get();
         if memory.is_run() {
-            return at.add(u32::try_from(page).ok()?);
+            return memory.first.get().add(u32::try_from(page).ok()?);
         }
-        for height in (1..=memory.levels.get()).rev() {
-            if at.0 == 0 {
-                return None;
-            }
+        self.memory_place_there(id, page).map(|place| place.get()).filter(|frame| frame.0 != 0)
+    }
+
+    /// The lowest table that a page lies under; where it has none, the first page after it that may have one.
+    fn memory_table(&self, memory: &Memory, page: u64) -> core::result::Result<FrameNumber, u64> {
+        let mut at = memory.first.get();
+        if at.0 == 0 {
+            return Err(memory.length_pages.get());
+        }
+        for height in (2..=memory.levels.get()).rev() {
             at = self.table_load(at, index(page, height));
+            if at.0 == 0 {
+                return Err((page | span(height.saturating_sub(1)).saturating_sub(1)).saturating_add(1));
+            }
         }
-        (at.0 != 0).then_some(at)
+        Ok(at)
     }
 
     /// The place in an object's tables that says which frame is behind a page, with the tables down to it. Not for runs.
@@ -219,38 +227,16 @@ impl<M: Machine> Kernel<M> {
     /// The place of a page whose tables are there. Not for runs.
     pub(crate) fn memory_place_there(&self, id: Id<Memory>, page: u64) -> Option<Place<'_>> {
         let memory = &self.memories[id];
-        let levels = memory.levels.get();
-        if levels == 0 {
+        if memory.levels.get() == 0 {
             return Some(Place::Only(&memory.first));
         }
-        let mut at = memory.first.get();
-        for height in (2..=levels).rev() {
-            if at.0 == 0 {
-                return None;
-            }
-            at = self.table_load(at, index(page, height));
-        }
-        (at.0 != 0).then(|| Place::Entry(self.table_entry(at, index(page, 1))))
+        let table = self.memory_table(memory, page).ok()?;
+        Some(Place::Entry(self.table_entry(table, index(page, 1))))
     }
 
     /// The page after a page, or, where that has no table, the first that may have one again.
     pub(crate) fn memory_next_table(&self, id: Id<Memory>, page: u64) -> u64 {
-        let memory = &self.memories[id];
-        let mut at = memory.first.get();
-        for height in (2..=memory.levels.get()).rev() {
-            if at.0 == 0 {
-                break;
-            }
-            let below = self.table_load(at, index(page, height));
-            if below.0 == 0 {
-                return (page | span(height.saturating_sub(1)).saturating_sub(1)).saturating_add(1);
-            }
-            at = below;
-        }
-        if at.0 == 0 {
-            return memory.length_pages.get();
-        }
-        page.saturating_add(1)
+        self.memory_table(&self.memories[id], page).map_or_else(|next| next, |_| page.saturating_add(1))
     }
 
     /// The frame of a page, brought in if it isn't there; for a store, one that no other object has. Errors: `BadArgument`
@@ -304,15 +290,10 @@ impl<M: Machine> Kernel<M> {
             }
             return end == length;
         }
-        let mut table = first;
-        for height in (2..=memory.levels.get()).rev() {
-            let below = self.table_load(table, index(at, height));
-            if below.0 == 0 {
-                let under = span(height.saturating_sub(1));
-                return self.memory_pass(id, at, (at | under.saturating_sub(1)).saturating_add(1));
-            }
-            table = below;
-        }
+        let table = match self.memory_table(memory, at) {
+            Ok(table) => table,
+            Err(next) => return self.memory_pass(id, at, next),
+        };
         let end = at.saturating_add(STEP).min((at | 511).saturating_add(1)).min(length);
         for page in at..end {
             let frame = self.table_load(table, index(page, 1));

@@ -12,7 +12,6 @@ use crate::machine::Machine;
 use crate::mm::mapping::Backing;
 use crate::object::{MappingKind, Quota, Space};
 use crate::reaper::Reap;
-use crate::tree::InSpace;
 use abi::memory::{Protection, LARGE_PAGE_SIZE, PAGE_SIZE, USER_END, USER_START};
 use abi::{Error, Result};
 
@@ -165,11 +164,7 @@ impl<M: Machine> Kernel<M> {
             return true;
         }
         let to = self.translations_clear(space, kind, start, end.min(range.end));
-        if to == end {
-            self.mapping_remove(id);
-        } else {
-            self.mapping_cut_front(id, to);
-        }
+        self.mapping_take_front(id, to);
         true
     }
 
@@ -184,7 +179,7 @@ impl<M: Machine> Kernel<M> {
         let id = self.mapping_at(space, range.start).ok_or(Error::BadAddress)?;
         let mapping = &self.mappings[id];
         let end = mapping.end().min(range.end);
-        if !Protection::from_bits_truncate(mapping.limit.get()).contains(to) {
+        if !mapping.limit().contains(to) {
             return Err(Error::NoRight);
         }
         if to.is_empty() && mapping.kind.get() == MappingKind::Lease {
@@ -218,13 +213,7 @@ impl<M: Machine> Kernel<M> {
     pub fn space_empty_step(&self, space: Id<Space>) -> bool {
         self.spaces[space].ending.set(true);
         let all = UserRange { start: USER_START, end: USER_END };
-        match self.mappings.tree::<InSpace>(&self.spaces[space].mappings).first() {
-            Some(_) => {
-                self.space_clear_step(space, all);
-                false
-            }
-            None => true,
-        }
+        !self.space_clear_step(space, all)
     }
 
     /// The root of a space's page tables.
