@@ -61,10 +61,8 @@ impl<M: Machine> Kernel<M> {
         let space = space.ok_or(Error::Closed)?;
         let id = self.allocate::<Lease>(quota)?;
         let lease = &self.leases[id];
-        lease.space.set(Some(space));
-        self.retain(space);
-        lease.quota.set(Some(quota));
-        self.retain(quota);
+        self.refer(&lease.space, Some(space));
+        self.refer(&lease.quota, Some(quota));
         lease.address.set(address);
         lease.length.set(length);
         lease.access.set(lent.bits());
