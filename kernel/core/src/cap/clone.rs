@@ -8,7 +8,7 @@ use crate::cap::table::{PER_PAGE, RETIRED};
 use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
-use crate::object::{Cap, Process, ProcessState};
+use crate::object::{Cap, Process};
 use abi::{Error, Kind, Result};
 
 /// Whether a clone of a table gets such a capability.
@@ -21,10 +21,7 @@ impl<M: Machine> Kernel<M> {
     /// Errors: `Closed` (the process has ended), `Busy` (its table is not empty, or it has threads), `Retry` (a capability is
     /// being revoked), `OutOfQuota`, `OutOfMemory` (of the process's account).
     pub(crate) fn table_clone_step(&self, from: Id<Process>, to: Id<Process>, page: u32) -> Result<bool> {
-        let (source, target) = (&self.processes[from], &self.processes[to]);
-        if target.state.get() != ProcessState::Running {
-            return Err(Error::Closed);
-        }
+        let (source, target) = (&self.processes[from], self.process_running(to)?);
         if from == to || target.table_pages.get() != page || target.thread_count.get() != 0 {
             return Err(Error::Busy);
         }

@@ -3,6 +3,7 @@
 //! A handful of names, so a list is searched; each is charged to whoever bound it.
 
 use crate::cap::reference::object;
+use crate::field::{store, Field};
 use crate::id::{Id, Link};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
@@ -20,16 +21,12 @@ object!(Namespace, Namespace, |kernel, id| kernel.reap_later(Reap::Namespace(id)
 impl Namespace {
     /// Unbinds one name of a namespace without references; answers whether it is gone.
     pub fn reap_step<M: Machine>(kernel: &mut Kernel<M>, id: Id<Namespace>) -> bool {
-        match kernel.namespaces[id].first.get() {
-            Some(name) => {
-                kernel.name_remove(id, None, name);
-                false
-            }
-            None => {
-                kernel.free_object(id);
-                true
-            }
+        let first = kernel.namespaces[id].first.get();
+        match first {
+            Some(name) => kernel.name_remove(id, None, name),
+            None => kernel.free_object(id),
         }
+        first.is_none()
     }
 }
 
@@ -71,7 +68,7 @@ impl<M: Machine> Kernel<M> {
         let (mut before, mut at) = (None, self.namespaces[namespace].first.get());
         while let Some(id) = at {
             let record = &self.names[id];
-            if record.name.iter().zip(name).all(|(a, b)| a.get() == b) {
+            if record.name.each_ref().map(Field::get) == name {
                 return Some((id, before));
             }
             before = at;
@@ -121,9 +118,7 @@ impl<M: Machine> Kernel<M> {
         }
         let id = self.allocate::<Name>(quota)?;
         let record = &self.names[id];
-        for (place, word) in record.name.iter().zip(name) {
-            place.set(word);
-        }
+        store(&record.name, name);
         self.refer(&record.session, Some(session));
         record.namespace.set(Some(namespace));
         record.rights.set(rights.bits());
@@ -160,7 +155,6 @@ impl<M: Machine> Kernel<M> {
         for _ in 0..index.min(u64::from(NAMES)) {
             at = self.names[at.ok_or(Error::NotFound)?].next.get();
         }
-        let record = &self.names[at.ok_or(Error::NotFound)?];
-        Ok(core::array::from_fn(|i| record.name.get(i).map_or(0, |w| w.get())))
+        Ok(self.names[at.ok_or(Error::NotFound)?].name.each_ref().map(Field::get))
     }
 }

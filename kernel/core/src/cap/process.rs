@@ -6,6 +6,7 @@
 
 use crate::cap::reference::object;
 use crate::cap::table::REVOKING;
+use crate::field::store;
 use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::list::{InProcess, InQuota};
@@ -108,9 +109,7 @@ impl<M: Machine> Kernel<M> {
         })?;
         self.refer(&process.namespace, Some(namespace));
         process.priority_limit.set(priority_limit);
-        for (place, word) in process.name.iter().zip(name) {
-            place.set(word);
-        }
+        store(&process.name, name);
         self.refer(&process.quota, Some(quota));
         self.quota_adopt(quota);
         self.quotas[quota].process_count.update(|n| n.wrapping_add(1));
@@ -141,6 +140,12 @@ impl<M: Machine> Kernel<M> {
             process.exit_code.set(code);
             self.reap_later(Reap::Process(id));
         }
+    }
+
+    /// A process that has not ended. Errors: `Closed`.
+    pub(crate) fn process_running(&self, id: Id<Process>) -> Result<&Process> {
+        let process = &self.processes[id];
+        (process.state.get() == ProcessState::Running).then_some(process).ok_or(Error::Closed)
     }
 
     /// Whether a process has ended and everything it had is given back.

@@ -32,10 +32,7 @@ impl<M: Machine> Kernel<M> {
     /// the process's limit), `BadAddress` (the buffer is not a writable page of the process's own), `Closed` (the
     /// process has ended), `OutOfQuota`, `OutOfMemory`.
     pub fn thread_make(&self, owner: Id<Process>, start: Start) -> Result<Id<Thread>> {
-        let process = &self.processes[owner];
-        if process.state.get() != ProcessState::Running {
-            return Err(Error::Closed);
-        }
+        let process = self.process_running(owner)?;
         if start.priority > process.priority_limit.get() {
             return Err(Error::BadArgument);
         }

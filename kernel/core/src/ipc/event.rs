@@ -12,7 +12,7 @@ use crate::list::{InSession, Pending, Queue, Woken};
 use crate::machine::Machine;
 use crate::object::{EventQueue, Interest, Notification, Session, Thread, ThreadState};
 use crate::reaper::Reap;
-use crate::tree::{InEndpoint, InQueue};
+use crate::tree::InQueue;
 use abi::event::{Mode, BATCH, ERROR, HANG_UP, INTERESTS};
 use abi::{Error, Result};
 
@@ -116,12 +116,17 @@ impl<M: Machine> Kernel<M> {
         if interest.is_pending.get() {
             self.interests.list::<Pending>(&queue.pending).remove(id);
         }
-        if let Some(session) = interest.session.get() {
+        self.interest_leave(id);
+        self.free(id);
+    }
+
+    /// An interest is none in a session any more.
+    fn interest_leave(&self, id: Id<Interest>) {
+        if let Some(session) = self.interests[id].session.replace(None) {
             let session = &self.sessions[session];
             self.interests.list::<InSession>(&session.interests).remove(id);
             session.interest_count.update(|n| n.saturating_sub(1));
         }
-        self.free(id);
     }
 
     /// What an interest wants to hear of and is so now.
@@ -261,8 +266,7 @@ impl<M: Machine> Kernel<M> {
         set: u32,
         clear: u32,
     ) -> Result<()> {
-        let sessions = self.sessions.tree::<InEndpoint>(&self.endpoints[endpoint].sessions);
-        let id = sessions.find(badge).ok_or(Error::NotFound)?;
+        let id = self.session_badged(endpoint, badge)?;
         if self.sessions[id].has_ended.get() {
             return Err(Error::WrongState);
         }
@@ -281,11 +285,7 @@ impl<M: Machine> Kernel<M> {
     /// tells that.
     pub(crate) fn interest_lose(&self, id: Id<Interest>) {
         let interest = &self.interests[id];
-        if let Some(session) = interest.session.replace(None) {
-            let session = &self.sessions[session];
-            self.interests.list::<InSession>(&session.interests).remove(id);
-            session.interest_count.update(|n| n.saturating_sub(1));
-        }
+        self.interest_leave(id);
         interest.via.set(0);
         interest.edges.update(|edges| edges | HANG_UP);
         self.interest_update(id);

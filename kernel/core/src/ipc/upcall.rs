@@ -11,6 +11,7 @@
 use crate::address::VirtAddr;
 use crate::cap::thread::RFLAGS;
 use crate::fault::{Fault, PAGE_FAULT, USER_STORE};
+use crate::field::Field;
 use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
@@ -125,7 +126,7 @@ impl<M: Machine> Kernel<M> {
         if bits & abi::thread::UPCALL_FAULT == 0 {
             return [0; 3];
         }
-        core::array::from_fn(|i| thread.fault.get(i).map_or(0, |word| word.get()))
+        thread.fault.each_ref().map(Field::get)
     }
 
     /// Gives the calling thread a handler, or none. Errors: `BadAddress` (entry or stack is not in the user half),

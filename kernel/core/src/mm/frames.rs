@@ -16,6 +16,7 @@ use crate::mm::early::Early;
 use crate::object::{FrameInfo, Quota};
 use abi::boot::{Region, RegionKind, REGIONS};
 use abi::{Error, Result};
+use core::sync::atomic::Ordering::Relaxed;
 
 /// Sizes of free runs: 2^0 to 2^18 frames (1 GiB), so that no run crosses 4 GiB.
 pub const ORDERS: u32 = 19;
@@ -328,6 +329,19 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn frame_take_up(&self, frame: FrameNumber, quota: Id<Quota>) {
         self.frames.entry(frame.0).references.set(1);
         self.frame_own(frame, quota);
+    }
+
+    /// Stores words in a frame of the kernel's own, from a place in it on.
+    pub(crate) fn frame_store(&self, frame: FrameNumber, at: usize, words: &[u64]) {
+        for (place, word) in self.machine.frame_words(frame).iter().skip(at).zip(words) {
+            place.store(*word, Relaxed);
+        }
+    }
+
+    /// The words from a place in a frame of the kernel's own on.
+    pub(crate) fn frame_load<const N: usize>(&self, frame: FrameNumber, at: usize) -> [u64; N] {
+        let words = self.machine.frame_words(frame).get(at..).and_then(|words| words.first_chunk::<N>());
+        words.expect("invariant: they are inside the frame").each_ref().map(|word| word.load(Relaxed))
     }
 
     /// Another holder of a frame in use.

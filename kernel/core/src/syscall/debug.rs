@@ -54,10 +54,8 @@ impl<M: Machine> Kernel<M> {
     /// many threads as can be).
     pub fn thread_fault_handler(&self, cx: &Context) -> Result<Answer> {
         let id = cx.id::<Thread>();
-        let session = match cx.arg(1) == Handle::NONE.word() {
-            true => None,
-            false => Some(self.resolve(cx, cx.arg(1), Kind::Session, Rights::SEND)?),
-        };
+        let resolve = || self.resolve(cx, cx.arg(1), Kind::Session, Rights::SEND);
+        let session = (cx.arg(1) != Handle::NONE.word()).then(resolve).transpose()?;
         self.threads[id].process.get().ok_or(Error::Closed)?;
         self.fault_handler_set(id, session.map(|s| s.id::<Session>()), session.and_then(|s| s.cap))?;
         Ok(Answer::DONE)

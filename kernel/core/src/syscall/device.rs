@@ -1,12 +1,13 @@
 //! Calls on interrupts and ports.
 
+use super::cap::MAKER;
 use super::{Answer, Context};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::mm::fault::Access;
 use crate::object::{Interrupt, IoPorts};
 use abi::memory::PAGE_SIZE;
-use abi::{Error, Handle, Kind, Result, Rights};
+use abi::{Error, Handle, Kind, Result};
 
 /// Bytes moved between a port and user memory at a time.
 const CHUNK: u64 = 256;
@@ -30,8 +31,7 @@ impl<M: Machine> Kernel<M> {
             let line = u32::try_from(line).map_err(|_| Error::NotFound)?;
             (self.interrupt_line(quota, line, flags & 1 != 0, flags & 2 != 0)?, 0, 0)
         };
-        let rights = Rights::TRANSFER | Rights::DERIVE | Rights::INSPECT | Rights::MANAGE;
-        let handle = self.cap_insert(cx.process, Kind::Interrupt, id.raw(), rights, cx.subject.cap)?;
+        let handle = self.cap_insert(cx.process, Kind::Interrupt, id.raw(), MAKER, cx.subject.cap)?;
         Ok(Answer::Values([handle.word(), address, u64::from(data), 0]))
     }
 
@@ -47,9 +47,6 @@ impl<M: Machine> Kernel<M> {
             return Ok(Answer::DONE);
         }
         let to = self.resolve_bits(cx, cx.arg(1), cx.arg(2))?;
-        if cx.arg(2) == 0 {
-            return Err(Error::BadArgument);
-        }
         self.interrupt_attach(id, to, cx.arg(2));
         Ok(Answer::DONE)
     }

@@ -1,5 +1,6 @@
 //! Calls on devices' views of memory.
 
+use super::cap::MAKER;
 use super::{Answer, Context};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
@@ -7,8 +8,7 @@ use crate::object::{DmaDomain, Memory, Quota};
 use abi::{Error, Kind, Result, Rights};
 
 /// The rights of whoever makes a view of memory, or finds one again.
-const DOMAIN: Rights =
-    Rights::TRANSFER.union(Rights::DERIVE).union(Rights::INSPECT).union(Rights::WRITE).union(Rights::MANAGE);
+const DOMAIN: Rights = MAKER.union(Rights::WRITE);
 
 impl<M: Machine> Kernel<M> {
     /// Makes a device's view of memory. Errors: `BadArgument` (not the root); `BadHandle`, `WrongKind`, `NoRight` (the account;
@@ -36,8 +36,7 @@ impl<M: Machine> Kernel<M> {
             return Err(Error::BadArgument);
         }
         let id = self.domain_tagged(cx.arg(1))?;
-        let handle = self.cap_insert_below(cx.process, Kind::DmaDomain, id.raw(), DOMAIN, cx.subject.cap)?;
-        Ok(Answer::one(handle.word()))
+        self.give_below(cx, id, DOMAIN, cx.subject.cap)
     }
 
     /// Pins part of a memory object. Errors: `BadHandle`, `WrongKind`, `NoRight` (the memory; `READ` and `WRITE` are asked);

@@ -1,5 +1,6 @@
 //! Calls on memory objects.
 
+use super::cap::LOOK;
 use super::{Answer, Context};
 use crate::address::FrameNumber;
 use crate::id::Id;
@@ -12,12 +13,7 @@ use abi::memory::{MemoryFlags, Protection, PAGE_SIZE};
 use abi::{Error, Kind, Result, Rights};
 
 /// What the maker of a memory object may do with it.
-pub(super) const MAKER: Rights = Rights::TRANSFER
-    .union(Rights::DERIVE)
-    .union(Rights::INSPECT)
-    .union(Rights::READ)
-    .union(Rights::WRITE)
-    .union(Rights::EXECUTE);
+pub(super) const MAKER: Rights = LOOK.union(Rights::READ).union(Rights::WRITE).union(Rights::EXECUTE);
 
 impl<M: Machine> Kernel<M> {
     /// The address space of the caller.

@@ -3,7 +3,7 @@
 use crate::cap::namespace::{bytes, scheme_name, NAME};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
-use crate::object::{Namespace, Quota, Session};
+use crate::object::{Namespace, Session};
 use crate::syscall::cap::MAKER;
 use crate::syscall::{Answer, Context};
 use abi::{Error, Kind, Result, Rights};
@@ -11,19 +11,15 @@ use abi::{Error, Kind, Result, Rights};
 impl<M: Machine> Kernel<M> {
     /// `namespace_create`. Errors: `TableFull`, `OutOfQuota`, `OutOfMemory`.
     pub fn namespace_create(&self, cx: &Context) -> Result<Answer> {
-        self.cap_room(cx.process, 1)?;
-        let namespace = self.allocate_object::<Namespace>(cx.id::<Quota>())?;
-        Ok(Answer::one(self.cap_give(cx, Kind::Namespace, namespace.raw(), MAKER).word()))
+        self.make::<Namespace>(cx, cx.id(), MAKER)
     }
 
     /// `namespace_bind`. Errors: `NameTooLong`, `InvalidName`, `BadAddress`, `BadHandle`, `WrongKind`, `NoRight` (session:
     /// `TRANSFER` is asked), `Exists`, `NotFound` (unbinding), `TableFull`, `OutOfQuota`, `OutOfMemory`.
     pub fn namespace_bind(&self, cx: &Context) -> Result<Answer> {
         let namespace = cx.id::<Namespace>();
-        let session = match cx.arg(3) {
-            0 => None,
-            word => Some(self.resolve(cx, word, Kind::Session, Rights::TRANSFER)?),
-        };
+        let resolve = || self.resolve(cx, cx.arg(3), Kind::Session, Rights::TRANSFER);
+        let session = (cx.arg(3) != 0).then(resolve).transpose()?;
         let name = self.scheme_name_argument(cx, cx.arg(1), cx.arg(2))?;
         match session {
             Some(s) => {
@@ -54,8 +50,7 @@ impl<M: Machine> Kernel<M> {
         self.cap_room(cx.process, 1)?;
         let rights = self.name_decide(cx.process, session, rights, name)?;
         let bound_with = self.name_via(self.name_record(namespace, name)?);
-        let handle = self.cap_insert_below(cx.process, Kind::Session, session.raw(), rights, bound_with)?;
-        Ok(Answer::one(handle.word()))
+        self.give_below(cx, session, rights, bound_with)
     }
 
     /// A scheme name in the caller's memory. Errors: `NameTooLong`, `InvalidName`, `BadAddress`.

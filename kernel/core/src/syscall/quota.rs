@@ -3,9 +3,9 @@
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::object::Quota;
-use crate::syscall::cap::MAKER;
+use crate::syscall::cap::{LOOK, MAKER};
 use crate::syscall::{Answer, Context};
-use abi::{Error, Kind, Result, Rights};
+use abi::{Error, Result, Rights};
 
 impl<M: Machine> Kernel<M> {
     /// `quota_split`. Errors: `BadArgument` (no pages, unknown flags, nested too deep), `TableFull`, `OutOfQuota`,
@@ -16,7 +16,7 @@ impl<M: Machine> Kernel<M> {
         }
         self.cap_room(cx.process, 1)?;
         let child = self.quota_make_child(cx.id::<Quota>(), cx.arg(1))?;
-        Ok(Answer::one(self.cap_give(cx, Kind::Quota, child.raw(), MAKER).word()))
+        self.give(cx, child, MAKER)
     }
 
     /// `quota_info`.
@@ -41,8 +41,6 @@ impl<M: Machine> Kernel<M> {
         }
         let subject = cx.subject;
         let kept = if subject.cap.is_some() { subject.rights & Rights::MANAGE } else { Rights::empty() };
-        let rights = Rights::INSPECT | Rights::TRANSFER | Rights::DERIVE | kept;
-        let handle = self.cap_insert_below(cx.process, Kind::Process, process.raw(), rights, subject.cap)?;
-        Ok(Answer::one(handle.word()))
+        self.give_below(cx, process, LOOK | kept, subject.cap)
     }
 }

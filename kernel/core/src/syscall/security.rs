@@ -3,7 +3,7 @@
 use super::{Answer, Context};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
-use crate::object::{Process, ProcessState};
+use crate::object::Process;
 use abi::security::{NAME, PATH, RECORD_LENGTH};
 use abi::{Error, Result};
 
@@ -25,10 +25,7 @@ impl<M: Machine> Kernel<M> {
     /// `BadArgument` (no such label), `Denied` (the policy lets the caller's label not).
     pub fn process_label(&self, cx: &Context) -> Result<Answer> {
         let id = cx.id::<Process>();
-        let process = &self.processes[id];
-        if process.state.get() != ProcessState::Running {
-            return Err(Error::Closed);
-        }
+        let process = self.process_running(id)?;
         // A running process without threads never had one: the last thread's end is the process's. What it holds was
         // given to it under the label it has.
         if process.thread_count.get() != 0 || process.cap_count.get() != 0 {

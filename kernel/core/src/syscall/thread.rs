@@ -8,7 +8,7 @@ use crate::object::{Process, Thread};
 use crate::syscall::cap::MAKER;
 use crate::syscall::{Answer, Context};
 use abi::memory::{USER_END, USER_START};
-use abi::{Error, Kind, Result};
+use abi::{Error, Result};
 
 impl<M: Machine> Kernel<M> {
     /// `thread_create`. Errors: `BadAddress` (entry, stack or buffer is not the process's), `BadArgument` (priority),
@@ -24,7 +24,7 @@ impl<M: Machine> Kernel<M> {
         self.cap_room(cx.process, 1)?;
         let start = Start { entry, stack: VirtAddr(cx.arg(2)), argument: cx.arg(3), buffer, priority };
         let thread = self.thread_make(cx.id::<Process>(), start)?;
-        Ok(Answer::one(self.cap_give(cx, Kind::Thread, thread.raw(), MAKER).word()))
+        self.give(cx, thread, MAKER)
     }
 
     /// `thread_exit`.
