@@ -96,11 +96,11 @@ impl<M: Machine> Kernel<M> {
     fn fault_unresolved(&self, id: Id<Thread>, fault: Fault) {
         let thread = &self.threads[id];
         store(&thread.fault, [fault.vector, fault.code, fault.address]);
-        if thread.fault_session.get().is_some() {
-            if !self.fault_send(id) {
-                self.fault_end(id, fault);
-            }
-        } else if thread.upcall_faults.get() && !thread.upcall_masked.get() && thread.upcall_entry.get() != 0 {
+        if self.fault_send(id) {
+            return;
+        }
+        let own = thread.upcall_faults.get() && !thread.upcall_masked.get() && thread.upcall_entry.get() != 0;
+        if own && thread.fault_session.get().is_none() {
             thread.upcall_bits.update(|bits| bits | UPCALL_FAULT);
             self.upcall_begin(id);
         } else {

@@ -114,19 +114,9 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// Passes a capability on: a child of it in another table. Errors: `BadHandle`, `NoRight` (`TRANSFER` is asked),
-    /// `Denied` (the policy), `Retry`, and those of [`Kernel::cap_room`].
-    pub fn cap_transfer(
-        &self,
-        from: Id<Process>,
-        handle: Handle,
-        mask: Rights,
-        to: Id<Process>,
-    ) -> Result<(Handle, Kind, Rights)> {
-        self.cap_transfer_asked(from, handle, mask, to, from)
-    }
-
-    /// The same, where it is known who wanted it: one of the two, to whom a refusal by the policy counts.
+    /// Passes a capability on: a child of it in another table. It is known who wanted it: one of the two, to whom a refusal
+    /// by the policy counts. Errors: `BadHandle`, `NoRight` (`TRANSFER` is asked), `Denied` (the policy), `Retry`, and those
+    /// of [`Kernel::cap_room`].
     pub(crate) fn cap_transfer_asked(
         &self,
         from: Id<Process>,

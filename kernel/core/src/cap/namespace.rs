@@ -142,11 +142,8 @@ impl<M: Machine> Kernel<M> {
             None => self.namespaces[namespace].first.set(record.next.get()),
         }
         self.namespaces[namespace].count.update(|n| n.wrapping_sub(1));
-        let session = record.session.get();
+        self.refer(&record.session, None);
         self.free(id);
-        if let Some(session) = session {
-            self.release(session);
-        }
     }
 
     /// The name at a place in the list. Errors: `NotFound`.

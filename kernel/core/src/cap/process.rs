@@ -4,6 +4,7 @@
 //! reaper takes the rest apart in bounded steps: threads, replies, capability table, address space, account.
 //! Whoever watches is told when all of that is done.
 
+use crate::cap::limit;
 use crate::cap::reference::object;
 use crate::cap::table::REVOKING;
 use crate::field::store;
@@ -95,8 +96,8 @@ impl<M: Machine> Kernel<M> {
         priority_limit: u8,
         namespace: Option<Id<Namespace>>,
     ) -> Result<Id<Process>> {
-        self.processes_count_more(quota)?;
-        let id = self.process_slot(quota).inspect_err(|_| self.processes_count_less(quota))?;
+        self.count_more(quota, limit::PROCESSES)?;
+        let id = self.process_slot(quota).inspect_err(|_| self.count_less(quota, limit::PROCESSES))?;
         let process = &self.processes[id];
         let made = self.space_create(quota).and_then(|space| {
             self.refer(&process.space, Some(space));
@@ -105,7 +106,7 @@ impl<M: Machine> Kernel<M> {
         let namespace = made.inspect_err(|_| {
             self.refer(&process.space, None);
             self.process_slot_free(id);
-            self.processes_count_less(quota);
+            self.count_less(quota, limit::PROCESSES);
         })?;
         self.refer(&process.namespace, Some(namespace));
         process.priority_limit.set(priority_limit);
@@ -211,7 +212,7 @@ impl<M: Machine> Kernel<M> {
         if let Some(quota) = process.quota.replace(None) {
             self.processes.list::<InQuota>(&self.quotas[quota].processes).remove(id);
             self.quotas[quota].process_count.update(|n| n.wrapping_sub(1));
-            self.processes_count_less(quota);
+            self.count_less(quota, limit::PROCESSES);
             self.quota_disown(quota);
             self.release(quota);
         }

@@ -10,7 +10,7 @@ use crate::id::{Id, Link};
 use crate::kernel::Kernel;
 use crate::list::{InSession, Pending, Queue, Woken};
 use crate::machine::Machine;
-use crate::object::{EventQueue, Interest, Notification, Session, Thread, ThreadState};
+use crate::object::{Endpoint, EventQueue, Interest, Notification, Session, Thread, ThreadState};
 use crate::reaper::Reap;
 use crate::tree::InQueue;
 use abi::event::{Mode, BATCH, ERROR, HANG_UP, INTERESTS};
@@ -182,12 +182,8 @@ impl<M: Machine> Kernel<M> {
     /// Copies what is pending, in order and no more than there is room for; how many. Nothing changes.
     pub(crate) fn queue_look(&self, id: Id<EventQueue>, room: &mut [(u64, u32)]) -> usize {
         let pending = self.interests.list::<Pending>(&self.event_queues[id].pending);
-        let mut count = 0usize;
-        for (interest, place) in pending.iter().zip(room) {
-            *place = (self.interests[interest].in_queue.key.get(), self.interest_news(interest));
-            count = count.saturating_add(1);
-        }
-        count
+        let news = |id: Id<Interest>| (self.interests[id].in_queue.key.get(), self.interest_news(id));
+        pending.iter().zip(room).map(|(interest, place)| *place = news(interest)).count()
     }
 
     /// The first `count` of those pending were told.
@@ -259,13 +255,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Changes the readiness of the session with a badge. Errors: `NotFound`, `WrongState` (it has ended).
-    pub(crate) fn session_set_ready(
-        &self,
-        endpoint: Id<crate::object::Endpoint>,
-        badge: u64,
-        set: u32,
-        clear: u32,
-    ) -> Result<()> {
+    pub(crate) fn session_set_ready(&self, endpoint: Id<Endpoint>, badge: u64, set: u32, clear: u32) -> Result<()> {
         let id = self.session_badged(endpoint, badge)?;
         if self.sessions[id].has_ended.get() {
             return Err(Error::WrongState);

@@ -170,14 +170,9 @@ impl<M: Machine> Kernel<M> {
                 return;
             }
             at = lease.parent.get();
-            let (space, quota) = (lease.space.replace(None), lease.quota.replace(None));
+            self.refer(&lease.space, None);
+            self.refer(&lease.quota, None);
             self.free(id);
-            if let Some(space) = space {
-                self.release(space);
-            }
-            if let Some(quota) = quota {
-                self.release(quota);
-            }
             if let Some(above) = at {
                 self.leases[above].children.update(|n| n.wrapping_sub(1));
             }

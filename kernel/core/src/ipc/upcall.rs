@@ -101,13 +101,10 @@ impl<M: Machine> Kernel<M> {
         let r = self.registers_of(thread);
         let frame = Frame { bits, interrupted, vector, code, address, reserved: [0; 3], registers: r };
         let place = thread.upcall_place();
-        let at = match place.filter(|at| self.user_write_words(process, *at, &frame.to_words()).is_ok()) {
-            Some(at) => at,
-            None => {
-                self.wanted_forget();
-                let address = place.unwrap_or(r.rsp);
-                return self.fault_end(id, Fault { vector: PAGE_FAULT, code: USER_STORE, address });
-            }
+        let Some(at) = place.filter(|at| self.user_write_words(process, *at, &frame.to_words()).is_ok()) else {
+            self.wanted_forget();
+            let address = place.unwrap_or(r.rsp);
+            return self.fault_end(id, Fault { vector: PAGE_FAULT, code: USER_STORE, address });
         };
         thread.upcall_masked.set(true);
         self.poll_let_go(id);

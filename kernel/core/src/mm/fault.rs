@@ -77,7 +77,7 @@ impl<M: Machine> Kernel<M> {
                 let executable = protection.contains(Protection::EXECUTE);
                 if object.is_run() && (!executable || object.foreign.get() != 0) {
                     let base = u64::from(object.first.get().0);
-                    if let Some((block, to)) = self.fault_large(root, mapping, page, base) {
+                    if let Some((block, to)) = self.fault_large(mapping, page, base) {
                         return self.translation_enter(space, block, to);
                     }
                 }
@@ -91,7 +91,7 @@ impl<M: Machine> Kernel<M> {
                 self.translation_enter(space, page, to)
             }
             (MappingKind::Device, _) => {
-                if let Some((block, to)) = self.fault_large(root, mapping, page, 0) {
+                if let Some((block, to)) = self.fault_large(mapping, page, 0) {
                     return self.translation_enter(space, block, to);
                 }
                 let address = PhysAddr(mapping.page_at(page.0).saturating_mul(PAGE_SIZE));
@@ -114,27 +114,18 @@ impl<M: Machine> Kernel<M> {
         };
         self.memory_bring(memory, mapping.page_at(page.0), access)?;
         let there = self.machine.protect(root, page, mapping.protection());
-        let is_there = there.is_some();
-        if let Some(flush) = there {
-            flush.now(&self.machine);
-        }
-        Ok(is_there)
+        Ok(there.map(|flush| flush.now(&self.machine)).is_some())
     }
 
     /// The large page around a page, where the mapping and what it leads to (a run that begins at physical page
     /// `base`) are so aligned and reach so far.
-    fn fault_large(
-        &self,
-        root: FrameNumber,
-        mapping: &Mapping,
-        page: VirtAddr,
-        base: u64,
-    ) -> Option<(VirtAddr, Translation)> {
+    fn fault_large(&self, mapping: &Mapping, page: VirtAddr, base: u64) -> Option<(VirtAddr, Translation)> {
         let block = page.0 & !LARGE_PAGE_SIZE.wrapping_sub(1);
         if block < mapping.start() || block.saturating_add(LARGE_PAGE_SIZE) > mapping.end() {
             return None;
         }
         let address = base.saturating_add(mapping.page_at(block)).saturating_mul(PAGE_SIZE);
+        let root = self.spaces[mapping.space()].root.get();
         if address & LARGE_PAGE_SIZE.wrapping_sub(1) != 0 || self.machine.small_table(root, VirtAddr(block)) {
             return None;
         }

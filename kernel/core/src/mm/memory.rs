@@ -308,8 +308,7 @@ impl<M: Machine> Kernel<M> {
     fn memory_put_back(&self, id: Id<Memory>) {
         let memory = &self.memories[id];
         let (first, length, taken) = (memory.first.get().0, memory.length_pages.get(), memory.resident.get());
-        let end = FrameNumber(first.saturating_add(length as u32));
-        self.frames.put_back(FrameNumber(first.saturating_add(taken)), end);
+        self.frames.put_back(first.saturating_add(taken), first.saturating_add(length as u32));
         let quota = memory.header.quota.get().expect("invariant: an object has an account");
         self.uncharge(quota, length.saturating_sub(u64::from(taken)));
         memory.length_pages.set(u64::from(taken));

@@ -287,12 +287,10 @@ impl<M: Machine> Kernel<M> {
             return Ok(());
         }
         self.charge(to, 1)?;
-        self.retain(to);
-        info.quota.set(Some(to));
         if let Some(from) = from {
             self.uncharge(from, 1);
-            self.release(from);
         }
+        self.refer(&info.quota, Some(to));
         Ok(())
     }
 }

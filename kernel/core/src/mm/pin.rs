@@ -12,6 +12,7 @@ use crate::list::InDomain;
 use crate::machine::{FrameWords, Machine};
 use crate::mm::fault::Access;
 use crate::mm::lease::needed;
+use crate::mm::space::UserRange;
 use crate::object::{DmaDomain, Lease, Memory, Pin, Quota};
 use crate::tree::ByTag;
 use abi::memory::{Protection, PAGE_SIZE};
@@ -176,7 +177,7 @@ impl<M: Machine> Kernel<M> {
         let mut ranges = self.ranges(ipc_buffer)?;
         let id = self.allocate_object::<Pin>(quota)?;
         let table = self.frame_allocate(quota).inspect_err(|_| self.free_object(id))?;
-        self.pin_lease_frames(lease, lent, end, table, &mut ranges).inspect_err(|_| {
+        self.pin_lease_frames(lease, UserRange { start: lent, end }, table, &mut ranges).inspect_err(|_| {
             self.held_free(table);
             self.free_object(id);
         })?;
@@ -192,10 +193,9 @@ impl<M: Machine> Kernel<M> {
     fn pin_lease_frames(
         &self,
         lease: Id<Lease>,
-        lent: u64,
-        end: u64,
+        lent: UserRange,
         table: FrameNumber,
-        ranges: &mut Ranges<'_>,
+        ranges: &mut Ranges,
     ) -> Result<()> {
         let lease = &self.leases[lease];
         let space = lease.space.get().expect("invariant: a lease names its lender's space");
@@ -205,9 +205,9 @@ impl<M: Machine> Kernel<M> {
         let mut places = words.iter();
         let count = places.next().expect("invariant: a frame has words");
         count.store(if written { WRITTEN } else { 0 }, Relaxed);
-        let mut at = lent;
-        while at < end {
-            let part = self.lease_segment(space, at, end, need)?;
+        let mut at = lent.start;
+        while at < lent.end {
+            let part = self.lease_segment(space, at, lent.end, need)?;
             let stop = part.end;
             // Positions in the object, so that the pages are the object's.
             let start = part.page.saturating_mul(PAGE_SIZE).saturating_add(at & PAGE_SIZE.wrapping_sub(1));

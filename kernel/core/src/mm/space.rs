@@ -4,7 +4,6 @@
 //! the length. Unmapping and protecting work in steps and can be run again. No page is ever writable and executable, nor
 //! writable through one mapping and executable through another, of whatever space.
 
-use crate::address::FrameNumber;
 use crate::cap::reference::object;
 use crate::id::Id;
 use crate::kernel::Kernel;
@@ -200,24 +199,10 @@ impl<M: Machine> Kernel<M> {
         Ok(end)
     }
 
-    /// All steps of [`Kernel::space_change_step`] at once. Errors: the same.
-    pub fn space_change(&self, space: Id<Space>, range: UserRange, to: Protection) -> Result<()> {
-        let mut at = range.start;
-        while at < range.end {
-            at = self.space_change_step(space, UserRange { start: at, end: range.end }, to)?;
-        }
-        Ok(())
-    }
-
     /// A step of emptying a space that no thread runs in any more, references or not; answers whether it is empty.
     pub fn space_empty_step(&self, space: Id<Space>) -> bool {
         self.spaces[space].ending.set(true);
         let all = UserRange { start: USER_START, end: USER_END };
         !self.space_clear_step(space, all)
-    }
-
-    /// The root of a space's page tables.
-    pub fn space_root(&self, space: Id<Space>) -> FrameNumber {
-        self.spaces[space].root.get()
     }
 }

@@ -49,10 +49,6 @@ impl Security {
         Shape { subjects: self.subjects.get(), types: self.types.get() }
     }
 
-    fn policy_frames(&self) -> u32 {
-        frames_of(&self.shape())
-    }
-
     /// Frames that are taken; 0 before a policy is loaded.
     pub fn frames(&self) -> u32 {
         u32::from(self.is_loaded()).wrapping_mul(total_frames(&self.shape()))
@@ -64,12 +60,12 @@ impl Security {
 
     /// A frame of the ring of all records.
     pub(super) fn ring_frame(&self, index: u32) -> FrameNumber {
-        self.frame(self.policy_frames().wrapping_add(index))
+        self.frame(frames_of(&self.shape()).wrapping_add(index))
     }
 
     /// The frame of a subject's denials.
     pub(super) fn share_frame(&self, subject: u32) -> FrameNumber {
-        self.frame(self.policy_frames().wrapping_add(RING_FRAMES).wrapping_add(subject))
+        self.ring_frame(RING_FRAMES.wrapping_add(subject))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Calls on capabilities themselves: derive, close, revoke, inspect.
 
-use crate::id::{Id, Link};
+use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::object::{Cap, DeviceMemory, IoPorts, Notification, Object, Quota, Session};
@@ -152,15 +152,9 @@ impl<M: Machine> Kernel<M> {
         Ok(Answer::one(self.cap_give(cx, T::CAP_KIND, id.raw(), rights).word()))
     }
 
-    /// Answers with a capability that stems from another one. Errors: those of [`Kernel::cap_insert_below`].
-    pub(crate) fn give_below<T: Object>(
-        &self,
-        cx: &Context,
-        id: Id<T>,
-        rights: Rights,
-        of: Link<Cap>,
-    ) -> Result<Answer> {
-        Ok(Answer::one(self.cap_insert_below(cx.process, T::CAP_KIND, id.raw(), rights, of)?.word()))
+    /// Answers with a capability that stems from the one the row asks for. Errors: those of [`Kernel::cap_insert_below`].
+    pub(crate) fn give_below<T: Object>(&self, cx: &Context, id: Id<T>, rights: Rights) -> Result<Answer> {
+        Ok(Answer::one(self.cap_insert_below(cx.process, T::CAP_KIND, id.raw(), rights, cx.subject.cap)?.word()))
     }
 
     /// Makes an object of which nothing is to be said, and answers with a capability to it. Errors: `TableFull`,

@@ -36,7 +36,7 @@ impl<M: Machine> Kernel<M> {
             return Err(Error::BadArgument);
         }
         let id = self.domain_tagged(cx.arg(1))?;
-        self.give_below(cx, id, DOMAIN, cx.subject.cap)
+        self.give_below(cx, id, DOMAIN)
     }
 
     /// Pins part of a memory object. Errors: `BadHandle`, `WrongKind`, `NoRight` (the memory; `READ` and `WRITE` are asked);

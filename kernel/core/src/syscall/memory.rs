@@ -3,6 +3,7 @@
 use super::cap::LOOK;
 use super::{Answer, Context};
 use crate::address::FrameNumber;
+use crate::field::Field;
 use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
@@ -45,15 +46,24 @@ impl<M: Machine> Kernel<M> {
                 half.inspect_err(|_| cx.registers.r8.set(0))?
             }
         };
+        self.make_in_steps(cap, &cx.registers.r8, || Ok(!self.memory_begin_step(id)))
+    }
+
+    /// Goes on making the object of a capability, which allows nothing before it is done. Where an interrupt is pending the
+    /// handle goes along in the register of the last argument; else the caller finds 0 there. Errors: those of a step.
+    pub(super) fn make_in_steps(
+        &self,
+        cap: Id<Cap>,
+        register: &Field<u64>,
+        step: impl FnMut() -> Result<bool>,
+    ) -> Result<Answer> {
         let handle = self.caps[cap].handle().word();
-        while self.memory_begin_step(id) {
-            if self.machine.interrupt_pending() {
-                cx.registers.r8.set(handle);
-                return Ok(Answer::Again);
-            }
+        let answer = self.in_steps(step);
+        register.set(if answer == Ok(Answer::Again) { handle } else { 0 });
+        if answer != Ok(Answer::DONE) {
+            return answer;
         }
         self.caps[cap].arm(MAKER);
-        cx.registers.r8.set(0);
         Ok(Answer::one(handle))
     }
 

@@ -50,7 +50,8 @@ impl<M: Machine> Kernel<M> {
         self.cap_room(cx.process, 1)?;
         let rights = self.name_decide(cx.process, session, rights, name)?;
         let bound_with = self.name_via(self.name_record(namespace, name)?);
-        self.give_below(cx, session, rights, bound_with)
+        let handle = self.cap_insert_below(cx.process, Kind::Session, session.raw(), rights, bound_with)?;
+        Ok(Answer::one(handle.word()))
     }
 
     /// A scheme name in the caller's memory. Errors: `NameTooLong`, `InvalidName`, `BadAddress`.

@@ -43,7 +43,7 @@ impl<M: Machine> Kernel<M> {
         let handle = Handle::from_word(cx.arg(1)).ok_or(Error::BadHandle)?;
         let rights = Rights::from_word(cx.arg(2)).ok_or(Error::BadArgument)?;
         self.process_running(cx.id())?;
-        let (granted, _, _) = self.cap_transfer(cx.process, handle, rights, cx.id())?;
+        let (granted, _, _) = self.cap_transfer_asked(cx.process, handle, rights, cx.id(), cx.process)?;
         Ok(Answer::one(granted.word()))
     }
 
@@ -125,7 +125,7 @@ impl<M: Machine> Kernel<M> {
         let process = cx.id::<Process>();
         let namespace = self.processes[process].namespace.get().ok_or(Error::Closed)?;
         let manage = if process == cx.process { Rights::empty() } else { Rights::MANAGE };
-        self.give_below(cx, namespace, LOOK | manage, cx.subject.cap)
+        self.give_below(cx, namespace, LOOK | manage)
     }
 
     /// The name of a process, for the log.

@@ -41,6 +41,6 @@ impl<M: Machine> Kernel<M> {
         }
         let subject = cx.subject;
         let kept = if subject.cap.is_some() { subject.rights & Rights::MANAGE } else { Rights::empty() };
-        self.give_below(cx, process, LOOK | kept, subject.cap)
+        self.give_below(cx, process, LOOK | kept)
     }
 }
