@@ -31,9 +31,7 @@ impl<M: Machine> Kernel<M> {
     /// Counts one more in a whole branch. Errors: `OutOfQuota` (someone's limit is reached; nothing was counted).
     pub(super) fn count_more(&self, quota: Id<Quota>, count: Count) -> Result<()> {
         let full = |(limit, used): (&Field<u32>, &Field<u32>)| limit.get() != 0 && used.get() >= limit.get();
-        if self.branch(quota).any(|id| full(count(&self.quotas[id]))) {
-            return Err(Error::OutOfQuota);
-        }
+        Error::OutOfQuota.when(self.branch(quota).any(|id| full(count(&self.quotas[id]))))?;
         self.branch(quota).for_each(|id| count(&self.quotas[id]).1.update(|n| n.saturating_add(1)));
         Ok(())
     }
@@ -42,18 +40,14 @@ impl<M: Machine> Kernel<M> {
     /// pages than that), `OutOfQuota` (the account above has not so many pages left).
     pub(crate) fn quota_limit_set(&self, parent: Id<Quota>, id: Id<Quota>, what: Limit, value: u64) -> Result<()> {
         let quota = &self.quotas[id];
-        if quota.parent.get() != Some(parent) {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(quota.parent.get() != Some(parent))?;
         let narrow = u32::try_from(value).unwrap_or(u32::MAX);
         match what {
             Limit::Threads => quota.thread_limit.set(narrow),
             Limit::Processes => quota.process_limit.set(narrow),
             Limit::Pages => {
                 let limit = quota.limit_pages.get();
-                if value < quota.used_pages.get() || value == 0 {
-                    return Err(Error::Busy);
-                }
+                Error::Busy.when(value < quota.used_pages.get() || value == 0)?;
                 match value.checked_sub(limit) {
                     Some(more) => self.charge(parent, more)?,
                     None => self.uncharge(parent, limit.saturating_sub(value)),

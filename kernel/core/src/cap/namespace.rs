@@ -33,13 +33,9 @@ impl Namespace {
 /// A scheme name as the words of a [`Name`]. Errors: `NameTooLong`, `InvalidName` (empty, or with anything but lower-case
 /// letters, digits, `-`, `_` and `.`).
 pub fn scheme_name(bytes: &[u8]) -> Result<[u64; 4]> {
-    if bytes.len() > NAME {
-        return Err(Error::NameTooLong);
-    }
+    Error::NameTooLong.when(bytes.len() > NAME)?;
     let fits = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(b);
-    if bytes.is_empty() || !bytes.iter().all(fits) {
-        return Err(Error::InvalidName);
-    }
+    Error::InvalidName.when(bytes.is_empty() || !bytes.iter().all(fits))?;
     Ok(words(bytes))
 }
 
@@ -110,12 +106,8 @@ impl<M: Machine> Kernel<M> {
         rights: Rights,
         quota: Id<Quota>,
     ) -> Result<Id<Name>> {
-        if self.name_find(namespace, name).is_some() {
-            return Err(Error::Exists);
-        }
-        if self.namespaces[namespace].count.get() >= NAMES {
-            return Err(Error::TableFull);
-        }
+        Error::Exists.when(self.name_find(namespace, name).is_some())?;
+        Error::TableFull.when(self.namespaces[namespace].count.get() >= NAMES)?;
         let id = self.allocate::<Name>(quota)?;
         let record = &self.names[id];
         store(&record.name, name);

@@ -158,9 +158,7 @@ impl<M: Machine> Kernel<M> {
     pub(super) fn table_page(&self, id: Id<Process>) -> Result<()> {
         let process = &self.processes[id];
         let (pages, quota) = (process.table_pages.get(), process.quota.get().ok_or(Error::Closed)?);
-        if pages.wrapping_mul(PER_PAGE) as usize >= M::TABLE_ENTRIES {
-            return Err(Error::TableFull);
-        }
+        Error::TableFull.when(pages.wrapping_mul(PER_PAGE) as usize >= M::TABLE_ENTRIES)?;
         let page = (self.cap_table(id) / PER_PAGE).wrapping_add(pages) as usize;
         self.page_back(ArenaKind::Cap, page, quota)?;
         process.table_pages.set(pages.wrapping_add(1));

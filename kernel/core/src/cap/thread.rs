@@ -34,14 +34,10 @@ impl<M: Machine> Kernel<M> {
     /// process has ended), `OutOfQuota`, `OutOfMemory`.
     pub fn thread_make(&self, owner: Id<Process>, start: Start) -> Result<Id<Thread>> {
         let process = self.process_running(owner)?;
-        if start.priority > process.priority_limit.get() {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(start.priority > process.priority_limit.get())?;
         let space = process.space.get().ok_or(Error::Closed)?;
         let quota = process.quota.get().ok_or(Error::Closed)?;
-        if !start.buffer.is_aligned() {
-            return Err(Error::BadAddress);
-        }
+        Error::BadAddress.when(!start.buffer.is_aligned())?;
         let buffer = self.space_frame(space, start.buffer.0, true)?;
         self.count_more(quota, limit::THREADS)?;
         let fpu = self.frame_allocate(quota).inspect_err(|_| self.count_less(quota, limit::THREADS))?;

@@ -75,15 +75,9 @@ impl<M: Machine> Kernel<M> {
         mode: Mode,
     ) -> Result<Id<Interest>> {
         let (queue, session) = (&self.event_queues[queue_id], &self.sessions[session_id]);
-        if self.interest_find(queue_id, key).is_ok() {
-            return Err(Error::Exists);
-        }
-        if queue.count.get() >= queue.capacity.get() {
-            return Err(Error::TableFull);
-        }
-        if session.interest_count.get() >= INTERESTS {
-            return Err(Error::Busy);
-        }
+        Error::Exists.when(self.interest_find(queue_id, key).is_ok())?;
+        Error::TableFull.when(queue.count.get() >= queue.capacity.get())?;
+        Error::Busy.when(session.interest_count.get() >= INTERESTS)?;
         let quota = queue.header.quota.get().expect("invariant: an object has an account");
         let id = self.allocate::<Interest>(quota)?;
         let interest = &self.interests[id];
@@ -257,9 +251,7 @@ impl<M: Machine> Kernel<M> {
     /// Changes the readiness of the session with a badge. Errors: `NotFound`, `WrongState` (it has ended).
     pub(crate) fn session_set_ready(&self, endpoint: Id<Endpoint>, badge: u64, set: u32, clear: u32) -> Result<()> {
         let id = self.session_badged(endpoint, badge)?;
-        if self.sessions[id].has_ended.get() {
-            return Err(Error::WrongState);
-        }
+        Error::WrongState.when(self.sessions[id].has_ended.get())?;
         self.readiness_change(id, set, clear);
         Ok(())
     }

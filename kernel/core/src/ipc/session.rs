@@ -60,12 +60,8 @@ impl<M: Machine> Kernel<M> {
         object_type: u32,
     ) -> Result<Handle> {
         let endpoint = &self.endpoints[endpoint_id];
-        if badge == 0 {
-            return Err(Error::BadArgument);
-        }
-        if badge <= endpoint.last_badge.get() {
-            return Err(Error::Exists);
-        }
+        Error::BadArgument.when(badge == 0)?;
+        Error::Exists.when(badge <= endpoint.last_badge.get())?;
         let quota = self.processes[process].quota.get().ok_or(Error::Closed)?;
         self.cap_room(process, 1)?;
         let id = self.allocate_object::<Session>(quota)?;
@@ -83,9 +79,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn session_forget(&self, endpoint_id: Id<Endpoint>, badge: u64) -> Result<()> {
         let endpoint = &self.endpoints[endpoint_id];
         let id = self.session_badged(endpoint_id, badge)?;
-        if !self.sessions[id].has_ended.get() {
-            return Err(Error::WrongState);
-        }
+        Error::WrongState.when(!self.sessions[id].has_ended.get())?;
         let ended = self.sessions.list::<Ended>(&endpoint.ended);
         if endpoint.told.get() == id.raw() {
             endpoint.told.set(ended.next(id).map_or(0, Id::raw));

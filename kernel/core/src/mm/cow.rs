@@ -32,9 +32,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn clone_new(&self, source: Id<Memory>, quota: Id<Quota>, first: u64, pages: u64) -> Result<Id<Memory>> {
         let object = &self.memories[source];
         let end = first.checked_add(pages).ok_or(Error::BadArgument)?;
-        if end > object.length_pages.get() {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(end > object.length_pages.get())?;
         let id = self.memory_new(quota, pages, MemoryFlags::empty())?;
         let clone = &self.memories[id];
         clone.cloned_from.set(object.header.object_id.get());

@@ -51,15 +51,11 @@ impl<M: Machine> Kernel<M> {
     /// executed while a device may write it), `OutOfQuota`, `OutOfMemory` (of the memory object's or the space's account).
     pub fn resolve_fault(&self, space: Id<Space>, address: u64, access: Access) -> Result<()> {
         let page = VirtAddr::try_user(address).ok_or(Error::BadAddress)?.page();
-        if self.spaces[space].ending.get() {
-            return Err(Error::BadAddress);
-        }
+        Error::BadAddress.when(self.spaces[space].ending.get())?;
         let id = self.mapping_at(space, page.0).ok_or(Error::BadAddress)?;
         let mapping = &self.mappings[id];
         let protection = mapping.protection();
-        if !access.allowed(protection) {
-            return Err(Error::BadAddress);
-        }
+        Error::BadAddress.when(!access.allowed(protection))?;
         let root = self.spaces[space].root.get();
         if let Some(there) = self.machine.translate(root, page) {
             if access.allowed(there.protection) {
@@ -83,9 +79,7 @@ impl<M: Machine> Kernel<M> {
                 }
                 let frame = self.memory_bring(memory, mapping.page_at(page.0), access)?;
                 let written = object.pins.get() > 0 || self.frame_info(frame).is_some_and(|f| f.written.get() > 0);
-                if executable && written {
-                    return Err(Error::Busy);
-                }
+                Error::Busy.when(executable && written)?;
                 let protection = self.page_protection(memory, mapping.page_at(page.0), frame, protection);
                 let to = Translation { address: frame.address(), protection, large: false, device: false };
                 self.translation_enter(space, page, to)

@@ -52,9 +52,7 @@ impl Ranges<'_> {
         if self.count > 0 && address == self.next {
             self.length = self.length.saturating_add(length);
         } else {
-            if self.count == RANGES {
-                return Err(Error::BadArgument);
-            }
+            Error::BadArgument.when(self.count == RANGES)?;
             self.count = self.count.saturating_add(1);
             self.put(0, address);
             self.length = length;
@@ -74,9 +72,7 @@ impl Ranges<'_> {
 
 impl<M: Machine> Kernel<M> {
     fn ranges(&self, ipc_buffer: FrameNumber) -> Result<Ranges<'_>> {
-        if ipc_buffer.0 == 0 {
-            return Err(Error::BadAddress);
-        }
+        Error::BadAddress.when(ipc_buffer.0 == 0)?;
         Ok(Ranges { words: self.machine.frame_words(ipc_buffer), count: 0, next: 0, length: 0 })
     }
 
@@ -113,17 +109,12 @@ impl<M: Machine> Kernel<M> {
         let object = &self.memories[memory];
         let end = offset.checked_add(length).ok_or(Error::BadArgument)?;
         let inside = end <= object.length_pages.get().saturating_mul(PAGE_SIZE);
-        if length == 0 || !inside || self.domains[domain].is_root.get() != 0 || self.is_paged(memory) {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument
+            .when(length == 0 || !inside || self.domains[domain].is_root.get() != 0 || self.is_paged(memory))?;
         let first = offset / PAGE_SIZE;
         let pages = end.div_ceil(PAGE_SIZE).saturating_sub(first);
-        if !object.is_run() && pages > PIN_PAGES {
-            return Err(Error::BadArgument);
-        }
-        if self.memory_alias(memory, first, pages, Protection::WRITE, None) {
-            return Err(Error::Busy);
-        }
+        Error::BadArgument.when(!object.is_run() && pages > PIN_PAGES)?;
+        Error::Busy.when(self.memory_alias(memory, first, pages, Protection::WRITE, None))?;
         let mut ranges = self.ranges(ipc_buffer)?;
         if object.is_run() {
             let base = object.first.get().address().0;
@@ -167,13 +158,9 @@ impl<M: Machine> Kernel<M> {
         let lent = self.leases[lease].part(offset, length)?;
         let end = lent.saturating_add(length);
         let pages = end.div_ceil(PAGE_SIZE).saturating_sub(lent / PAGE_SIZE);
-        if length == 0 || pages > PIN_PAGES || self.domains[domain].is_root.get() != 0 {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(length == 0 || pages > PIN_PAGES || self.domains[domain].is_root.get() != 0)?;
         let access = self.leases[lease].access();
-        if needed(access).is_empty() {
-            return Err(Error::LeaseAccess);
-        }
+        Error::LeaseAccess.when(needed(access).is_empty())?;
         let mut ranges = self.ranges(ipc_buffer)?;
         let id = self.allocate_object::<Pin>(quota)?;
         let table = self.frame_allocate(quota).inspect_err(|_| self.free_object(id))?;

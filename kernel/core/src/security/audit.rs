@@ -79,16 +79,12 @@ impl<M: Machine> Kernel<M> {
 
     /// How many records a ring has ever had. Errors: `BadArgument` (there is no such ring), `WrongState` (no policy).
     pub(crate) fn audit_written(&self, ring: u64) -> Result<u64> {
-        if !self.security.is_loaded() {
-            return Err(Error::WrongState);
-        }
+        Error::WrongState.when(!self.security.is_loaded())?;
         if ring == RING_ALL {
             return Ok(self.security.recorded.get());
         }
         let subject = ring.wrapping_sub(RING_DENIALS);
-        if subject >= u64::from(self.security.shape().subjects) {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(subject >= u64::from(self.security.shape().subjects))?;
         Ok(self.frame_word(self.security.share_frame(subject as u32), COUNT))
     }
 

@@ -154,9 +154,7 @@ impl<M: Machine> Kernel<M> {
     /// Whether a process may give another a label. Errors: `BadArgument` (there is no such label), `Denied`.
     pub(crate) fn label_decide(&self, by: Id<Process>, process: Id<Process>, label: u32) -> Result<()> {
         let known = if self.security.is_loaded() { self.security.shape().subjects } else { abi::security::SUBJECTS };
-        if label >= known {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(label >= known)?;
         let own = self.label(by);
         let allowed = !self.security.is_loaded() || label == own || self.policy_transition(own, label);
         let about = Record {

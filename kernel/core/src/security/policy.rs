@@ -119,9 +119,7 @@ impl<M: Machine> Kernel<M> {
     /// copied and looked at is no more than any call may copy. Errors: `WrongState` (there is one), `BadArgument`
     /// (it is malformed, or gives the default subject or type anything), `BadAddress`, `OutOfQuota`, `OutOfMemory`.
     pub(crate) fn policy_take(&self, process: Id<Process>, address: u64, length: u64) -> Result<Shape> {
-        if self.security.is_loaded() {
-            return Err(Error::WrongState);
-        }
+        Error::WrongState.when(self.security.is_loaded())?;
         let length = usize::try_from(length).ok().filter(|l| *l <= MAX_LENGTH && *l >= HEADER);
         let length = length.ok_or(Error::BadArgument)?;
         let mut words = [0; HEADER / 8];

@@ -16,17 +16,13 @@ impl<M: Machine> Kernel<M> {
         let handle = Handle::from_word(cx.arg(0)).ok_or(Error::BadHandle)?;
         let (cap, kind) = self.lookup_any(cx.process, handle)?;
         let entry = &self.caps[cap];
-        if !entry.rights().contains(Rights::DERIVE) {
-            return Err(Error::NoRight);
-        }
+        Error::NoRight.when(!entry.rights().contains(Rights::DERIVE))?;
         let rights = Rights::from_word(cx.arg(1)).ok_or(Error::BadArgument)?;
         let (start, length) = (cx.arg(2), cx.arg(3));
         self.cap_room(cx.process, 1)?;
         let object = entry.object.get();
         let badge = if kind == Kind::Notification && length == 0 { start } else { 0 };
-        if badge & !badge_mask(entry.badge()) != 0 {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(badge & !badge_mask(entry.badge()) != 0)?;
         let object = match (start, length) {
             (0, 0) => object,
             _ if badge != 0 => object,
@@ -53,20 +49,14 @@ impl<M: Machine> Kernel<M> {
 
     /// Whether something may be made that stems from what the caller named. Errors: `Retry` (it is being revoked).
     pub(crate) fn check_not_revoked(&self, cx: &Context) -> Result<()> {
-        if cx.subject.cap.is_some_and(|cap| self.is_being_revoked(cap)) {
-            return Err(Error::Retry);
-        }
-        Ok(())
+        Error::Retry.when(cx.subject.cap.is_some_and(|cap| self.is_being_revoked(cap)))
     }
 
     /// Whether a capability may set these bits of its notification. Errors: `NoRight`.
     #[inline(always)]
     pub(crate) fn check_bits(&self, subject: Subject, bits: u64) -> Result<()> {
         let badge = subject.cap.map_or(0, |cap| self.caps[cap].data.get());
-        if bits & !badge_mask(badge) != 0 {
-            return Err(Error::NoRight);
-        }
-        Ok(())
+        Error::NoRight.when(bits & !badge_mask(badge) != 0)
     }
 
     /// `close`. Its children, mappings, names and calls under way go to its parent. Errors: `BadHandle`, `Retry` (it is

@@ -44,13 +44,9 @@ impl<M: Machine> Kernel<M> {
     pub fn space_clone(&self, cx: &Context) -> Result<Answer> {
         let source = cx.id::<Space>();
         let into = self.resolve(cx, cx.arg(1), Kind::AddressSpace, Rights::MANAGE)?.id::<Space>();
-        if source == into {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(source == into)?;
         let mut from = cx.arg(2);
-        if from == 0 && self.spaces[into].mapping_count.get() != 0 {
-            return Err(Error::Busy);
-        }
+        Error::Busy.when(from == 0 && self.spaces[into].mapping_count.get() != 0)?;
         while let Some(next) = self.space_clone_step(source, into, from)? {
             from = next;
             if self.machine.interrupt_pending() {

@@ -18,9 +18,7 @@ impl<M: Machine> Kernel<M> {
     /// revoked), `TableFull`, `OutOfQuota`, `OutOfMemory` (no id is left).
     pub fn interrupt_allocate(&self, cx: &Context) -> Result<Answer> {
         let (line, flags) = (cx.arg(1), cx.arg(2));
-        if !self.interrupts[cx.id::<Interrupt>()].is_root.get() || flags > 3 {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(!self.interrupts[cx.id::<Interrupt>()].is_root.get() || flags > 3)?;
         self.cap_room(cx.process, 1)?;
         self.check_not_revoked(cx)?;
         let quota = self.own_quota(cx)?;
@@ -39,9 +37,7 @@ impl<M: Machine> Kernel<M> {
     /// `BadHandle`, `WrongKind`, `NoRight` (the notification; `SEND` is asked).
     pub fn interrupt_bind(&self, cx: &Context) -> Result<Answer> {
         let id = cx.id::<Interrupt>();
-        if self.interrupts[id].is_root.get() {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(self.interrupts[id].is_root.get())?;
         if cx.arg(1) == Handle::NONE.word() {
             self.interrupt_unbind(id);
             return Ok(Answer::DONE);
@@ -100,9 +96,7 @@ impl<M: Machine> Kernel<M> {
     ) -> Result<Answer> {
         let port = self.port(cx, cx.arg(1), 1)?;
         let (address, length) = (cx.arg(2), cx.arg(3));
-        if length > PAGE_SIZE {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(length > PAGE_SIZE)?;
         let end = address.checked_add(length).ok_or(Error::BadAddress)?;
         let space = self.own_space(cx)?;
         // At most two pages: the first byte's and the last byte's.

@@ -14,14 +14,10 @@ impl<M: Machine> Kernel<M> {
     /// Makes a device's view of memory. Errors: `BadArgument` (not the root); `BadHandle`, `WrongKind`, `NoRight` (the account;
     /// `MANAGE` is asked); `Exists` (one has this tag); `Retry` (the root is being revoked); `TableFull`; `OutOfQuota`; `OutOfMemory`.
     pub fn domain_create(&self, cx: &Context) -> Result<Answer> {
-        if self.domains[cx.id::<DmaDomain>()].is_root.get() == 0 {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(self.domains[cx.id::<DmaDomain>()].is_root.get() == 0)?;
         let quota = self.resolve(cx, cx.arg(1), Kind::Quota, Rights::MANAGE)?.id::<Quota>();
         let tag = cx.arg(2);
-        if self.domain_tagged(tag).is_ok() {
-            return Err(Error::Exists);
-        }
+        Error::Exists.when(self.domain_tagged(tag).is_ok())?;
         self.cap_room(cx.process, 1)?;
         self.check_not_revoked(cx)?;
         let id = self.domain_new(quota, false)?;
@@ -32,9 +28,7 @@ impl<M: Machine> Kernel<M> {
 
     /// `domain_open`. Errors: `BadArgument` (not the root), `NotFound`, `Retry`, `TableFull`, `OutOfQuota`, `OutOfMemory`.
     pub fn domain_open(&self, cx: &Context) -> Result<Answer> {
-        if self.domains[cx.id::<DmaDomain>()].is_root.get() == 0 {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(self.domains[cx.id::<DmaDomain>()].is_root.get() == 0)?;
         let id = self.domain_tagged(cx.arg(1))?;
         self.give_below(cx, id, DOMAIN)
     }

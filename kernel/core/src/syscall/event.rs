@@ -66,9 +66,7 @@ impl<M: Machine> Kernel<M> {
         }
         let taken = self.queue_take(cx, id);
         if let Ok(0) = taken {
-            if self.is_past(cx.arg(3)) {
-                return Err(Error::TimedOut);
-            }
+            Error::TimedOut.when(self.is_past(cx.arg(3)))?;
             self.threads[cx.thread].via.set(cx.subject.cap.map_or(0, Id::raw));
             self.queue_wait_begin(id, cx.thread, woken_for == Some(id), cx.arg(3));
             return Ok(Answer::Written);

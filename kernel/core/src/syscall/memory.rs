@@ -103,9 +103,7 @@ impl<M: Machine> Kernel<M> {
     fn memory_copy(&self, cx: &Context, write: bool) -> Result<Answer> {
         let (id, offset, address) = (cx.id::<Memory>(), cx.arg(1), cx.arg(2));
         let end = offset.checked_add(cx.arg(3)).ok_or(Error::BadArgument)?;
-        if end > self.memories[id].length_pages.get().saturating_mul(PAGE_SIZE) {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(end > self.memories[id].length_pages.get().saturating_mul(PAGE_SIZE))?;
         let length = cx.arg(3).min(COPY_LIMIT);
         let space = self.own_space(cx)?;
         let user = |access: Access| {
@@ -123,9 +121,7 @@ impl<M: Machine> Kernel<M> {
         };
         let (done, result) = if write {
             let pages = offset.saturating_add(length).div_ceil(PAGE_SIZE).saturating_sub(offset / PAGE_SIZE);
-            if self.memory_alias(id, offset / PAGE_SIZE, pages, Protection::WRITE, None) {
-                return Err(Error::Busy);
-            }
+            Error::Busy.when(self.memory_alias(id, offset / PAGE_SIZE, pages, Protection::WRITE, None))?;
             self.copy_pages(length, user(Access::Read), object)
         } else {
             self.copy_pages(length, object, user(Access::Write))

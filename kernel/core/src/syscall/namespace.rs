@@ -34,9 +34,7 @@ impl<M: Machine> Kernel<M> {
     /// `namespace_entry`. Errors: `NotFound`, `BadArgument` (the name is longer than the room for it), `BadAddress`.
     pub fn namespace_entry(&self, cx: &Context) -> Result<Answer> {
         let (name, length) = bytes(self.name_at(cx.id::<Namespace>(), cx.arg(1))?);
-        if (length as u64) > cx.arg(3) {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when((length as u64) > cx.arg(3))?;
         self.user_write(cx.process, cx.arg(2), name.get(..length).unwrap_or(&name))?;
         Ok(Answer::one(length as u64))
     }

@@ -27,13 +27,9 @@ impl<M: Machine> Kernel<M> {
     /// The object, if it has a pager, and a range in it. Errors: `NotSupported`, `BadArgument`.
     fn paged_range(&self, cx: &Context) -> Result<(crate::id::Id<Memory>, u64, u64)> {
         let id = cx.id::<Memory>();
-        if !self.is_paged(id) {
-            return Err(Error::NotSupported);
-        }
+        Error::NotSupported.when(!self.is_paged(id))?;
         let end = cx.arg(1).checked_add(cx.arg(2)).ok_or(Error::BadArgument)?;
-        if cx.arg(2) == 0 || end > self.memories[id].length_pages.get() {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(cx.arg(2) == 0 || end > self.memories[id].length_pages.get())?;
         Ok((id, cx.arg(1), end))
     }
 
@@ -79,9 +75,7 @@ impl<M: Machine> Kernel<M> {
     pub fn pager_take(&self, cx: &Context) -> Result<Answer> {
         let (id, first, end) = self.paged_range(cx)?;
         let what = cx.arg(3);
-        if what > 1 {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(what > 1)?;
         let (mut done, mut bits) = (0u64, 0u64);
         while first.saturating_add(done) < end && done < TAKE {
             let page = first.saturating_add(done);
@@ -104,9 +98,7 @@ impl<M: Machine> Kernel<M> {
     pub fn pressure_watch(&self, cx: &Context) -> Result<Answer> {
         let (bits, free_pages) = (cx.arg(2), cx.arg(3));
         let to = (cx.arg(1) != 0).then(|| self.resolve_bits(cx, cx.arg(1), bits)).transpose()?;
-        if to.is_some() && free_pages == 0 {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(to.is_some() && free_pages == 0)?;
         self.pressure_set(cx.id::<Quota>(), to, bits, free_pages);
         Ok(Answer::DONE)
     }

@@ -19,9 +19,7 @@ impl<M: Machine> Kernel<M> {
     /// `NoRight` (namespace: `INSPECT` is asked), `BadAddress`, `TableFull`, `OutOfQuota`, `OutOfMemory`.
     pub fn process_create(&self, cx: &Context) -> Result<Answer> {
         let limit = u8::try_from(cx.arg(3)).map_err(|_| Error::BadArgument)?;
-        if limit > self.processes[cx.process].priority_limit.get() {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(limit > self.processes[cx.process].priority_limit.get())?;
         let resolve = || self.resolve(cx, cx.arg(4), Kind::Namespace, Rights::INSPECT);
         let namespace = (cx.arg(4) != 0).then(resolve).transpose()?.map(|subject| subject.id::<Namespace>());
         let mut bytes = [0; 32];

@@ -11,9 +11,7 @@ impl<M: Machine> Kernel<M> {
     /// `quota_split`. Errors: `BadArgument` (no pages, unknown flags, nested too deep), `TableFull`, `OutOfQuota`,
     /// `OutOfMemory`.
     pub fn quota_split(&self, cx: &Context) -> Result<Answer> {
-        if cx.arg(2) != 0 {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(cx.arg(2) != 0)?;
         self.cap_room(cx.process, 1)?;
         let child = self.quota_make_child(cx.id::<Quota>(), cx.arg(1))?;
         self.give(cx, child, MAKER)
@@ -36,9 +34,7 @@ impl<M: Machine> Kernel<M> {
     /// The capability stems from the account's. Errors: `NotFound`, `Retry`, `TableFull`, `OutOfQuota`, `OutOfMemory`.
     pub fn quota_open(&self, cx: &Context) -> Result<Answer> {
         let process = self.processes_by_id().find(cx.arg(1)).ok_or(Error::NotFound)?;
-        if !self.process_is_charged_to(process, cx.id::<Quota>()) {
-            return Err(Error::NotFound);
-        }
+        Error::NotFound.when(!self.process_is_charged_to(process, cx.id::<Quota>()))?;
         let subject = cx.subject;
         let kept = if subject.cap.is_some() { subject.rights & Rights::MANAGE } else { Rights::empty() };
         self.give_below(cx, process, LOOK | kept)

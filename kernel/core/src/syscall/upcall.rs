@@ -13,9 +13,7 @@ impl<M: Machine> Kernel<M> {
     /// `BadArgument` (no bits, or that of faults), `Closed` (it has ended).
     pub fn thread_upcall(&self, cx: &Context) -> Result<Answer> {
         let (id, bits) = (cx.id::<Thread>(), cx.arg(1));
-        if bits == 0 || bits & UPCALL_FAULT != 0 {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(bits == 0 || bits & UPCALL_FAULT != 0)?;
         let thread = &self.threads[id];
         self.process_running(thread.process.get().ok_or(Error::Closed)?)?;
         thread.upcall_bits.update(|set| set | bits);
