@@ -85,11 +85,7 @@ impl<'a> Program<'a> {
             last = end;
             entered |= protection.contains(Protection::EXECUTE) && (first..end).contains(&program.entry);
         }
-        if entered {
-            Ok(program)
-        } else {
-            Err(bad)
-        }
+        entered.then_some(program).ok_or(bad)
     }
 
     fn header(&self, index: u16) -> Option<ProgramHeader> {

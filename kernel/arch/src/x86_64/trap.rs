@@ -66,6 +66,19 @@ pub extern "C" fn call(session: u64, tag: u64, caller: &'static Thread, cpu: &'s
     registers_of(kernel.call_fast(cpu, caller, session, tag))
 }
 
+/// Any call: the registers of its thread, which has its answer already, or null where it is not one of those.
+pub extern "C" fn brief(caller: &'static Thread, cpu: &'static Cpu, number: u64) -> *const Registers {
+    // SAFETY: an entry.
+    let kernel = unsafe { (*KERNEL.0.get()).assume_init_ref() };
+    match kernel.call_brief(cpu, caller, number) {
+        true => {
+            per_cpu::count(&per_cpu::this().entries);
+            &raw const caller.registers
+        }
+        false => core::ptr::null(),
+    }
+}
+
 /// The same for `reply_recv`, whose reply object comes in r8.
 pub extern "C" fn reply_recv(
     endpoint: u64,

@@ -111,9 +111,7 @@ impl<M: Machine> Kernel<M> {
     fn page_take<T: InKernel>(&self, arena: &Arena<T>, quota: Id<Quota>) -> Result<u32> {
         let given_back = arena.given_back.get();
         let page = if given_back != 0 { given_back.wrapping_sub(1) } else { arena.fresh.get() };
-        if page as usize >= arena.pages.len() {
-            return Err(Error::OutOfMemory);
-        }
+        Error::OutOfMemory.when(page as usize >= arena.pages.len())?;
         let frame = self.page_back(T::KIND, page as usize, quota)?;
         let before = page_slot(arena, page).word.replace(PageSlot::IN_USE | frame.0);
         if given_back != 0 {

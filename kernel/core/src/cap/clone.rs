@@ -8,7 +8,7 @@ use crate::cap::table::{PER_PAGE, RETIRED};
 use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
-use crate::object::{Cap, Process, ProcessState};
+use crate::object::{Cap, Process};
 use abi::{Error, Kind, Result};
 
 /// Whether a clone of a table gets such a capability.
@@ -21,24 +21,15 @@ impl<M: Machine> Kernel<M> {
     /// Errors: `Closed` (the process has ended), `Busy` (its table is not empty, or it has threads), `Retry` (a capability is
     /// being revoked), `OutOfQuota`, `OutOfMemory` (of the process's account).
     pub(crate) fn table_clone_step(&self, from: Id<Process>, to: Id<Process>, page: u32) -> Result<bool> {
-        let (source, target) = (&self.processes[from], &self.processes[to]);
-        if target.state.get() != ProcessState::Running {
-            return Err(Error::Closed);
-        }
-        if from == to || target.table_pages.get() != page || target.thread_count.get() != 0 {
-            return Err(Error::Busy);
-        }
-        if page == 0 && target.cap_count.get() != 0 {
-            return Err(Error::Busy);
-        }
+        let (source, target) = (&self.processes[from], self.process_running(to)?);
+        Error::Busy.when(from == to || target.table_pages.get() != page || target.thread_count.get() != 0)?;
+        Error::Busy.when(page == 0 && target.cap_count.get() != 0)?;
         if page >= source.table_pages.get() {
             return Ok(false);
         }
         let first = page.wrapping_mul(PER_PAGE);
         let entries = || (first.max(1)..first.wrapping_add(PER_PAGE)).filter_map(|index| self.cap_at(from, index));
-        if entries().any(|cap| self.caps[cap].kind().is_some() && self.is_being_revoked(cap)) {
-            return Err(Error::Retry);
-        }
+        Error::Retry.when(entries().any(|cap| self.caps[cap].kind().is_some() && self.is_being_revoked(cap)))?;
         self.table_page(to)?;
         for index in (first.max(1)..first.wrapping_add(PER_PAGE)).rev() {
             let cap = self.cap_at(from, index).expect("invariant: the table has this page");

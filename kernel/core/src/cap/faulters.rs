@@ -20,9 +20,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn fault_handler_set(&self, id: Id<Thread>, session: Link<Session>, cap: Link<Cap>) -> Result<()> {
         let thread = &self.threads[id];
         if let Some(new) = session.filter(|new| thread.fault_session.get() != Some(*new)) {
-            if self.sessions[new].faulter_count.get() >= FAULTERS {
-                return Err(Error::Busy);
-            }
+            Error::Busy.when(self.sessions[new].faulter_count.get() >= FAULTERS)?;
         }
         if let Some(new) = session {
             self.retain(new);

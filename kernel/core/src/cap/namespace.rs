@@ -3,6 +3,7 @@
 //! A handful of names, so a list is searched; each is charged to whoever bound it.
 
 use crate::cap::reference::object;
+use crate::field::{store, Field};
 use crate::id::{Id, Link};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
@@ -20,29 +21,21 @@ object!(Namespace, Namespace, |kernel, id| kernel.reap_later(Reap::Namespace(id)
 impl Namespace {
     /// Unbinds one name of a namespace without references; answers whether it is gone.
     pub fn reap_step<M: Machine>(kernel: &mut Kernel<M>, id: Id<Namespace>) -> bool {
-        match kernel.namespaces[id].first.get() {
-            Some(name) => {
-                kernel.name_remove(id, None, name);
-                false
-            }
-            None => {
-                kernel.free_object(id);
-                true
-            }
+        let first = kernel.namespaces[id].first.get();
+        match first {
+            Some(name) => kernel.name_remove(id, None, name),
+            None => kernel.free_object(id),
         }
+        first.is_none()
     }
 }
 
 /// A scheme name as the words of a [`Name`]. Errors: `NameTooLong`, `InvalidName` (empty, or with anything but lower-case
 /// letters, digits, `-`, `_` and `.`).
 pub fn scheme_name(bytes: &[u8]) -> Result<[u64; 4]> {
-    if bytes.len() > NAME {
-        return Err(Error::NameTooLong);
-    }
+    Error::NameTooLong.when(bytes.len() > NAME)?;
     let fits = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(b);
-    if bytes.is_empty() || !bytes.iter().all(fits) {
-        return Err(Error::InvalidName);
-    }
+    Error::InvalidName.when(bytes.is_empty() || !bytes.iter().all(fits))?;
     Ok(words(bytes))
 }
 
@@ -71,7 +64,7 @@ impl<M: Machine> Kernel<M> {
         let (mut before, mut at) = (None, self.namespaces[namespace].first.get());
         while let Some(id) = at {
             let record = &self.names[id];
-            if record.name.iter().zip(name).all(|(a, b)| a.get() == b) {
+            if record.name.each_ref().map(Field::get) == name {
                 return Some((id, before));
             }
             before = at;
@@ -113,17 +106,11 @@ impl<M: Machine> Kernel<M> {
         rights: Rights,
         quota: Id<Quota>,
     ) -> Result<Id<Name>> {
-        if self.name_find(namespace, name).is_some() {
-            return Err(Error::Exists);
-        }
-        if self.namespaces[namespace].count.get() >= NAMES {
-            return Err(Error::TableFull);
-        }
+        Error::Exists.when(self.name_find(namespace, name).is_some())?;
+        Error::TableFull.when(self.namespaces[namespace].count.get() >= NAMES)?;
         let id = self.allocate::<Name>(quota)?;
         let record = &self.names[id];
-        for (place, word) in record.name.iter().zip(name) {
-            place.set(word);
-        }
+        store(&record.name, name);
         self.refer(&record.session, Some(session));
         record.namespace.set(Some(namespace));
         record.rights.set(rights.bits());
@@ -147,11 +134,8 @@ impl<M: Machine> Kernel<M> {
             None => self.namespaces[namespace].first.set(record.next.get()),
         }
         self.namespaces[namespace].count.update(|n| n.wrapping_sub(1));
-        let session = record.session.get();
+        self.refer(&record.session, None);
         self.free(id);
-        if let Some(session) = session {
-            self.release(session);
-        }
     }
 
     /// The name at a place in the list. Errors: `NotFound`.
@@ -160,7 +144,6 @@ impl<M: Machine> Kernel<M> {
         for _ in 0..index.min(u64::from(NAMES)) {
             at = self.names[at.ok_or(Error::NotFound)?].next.get();
         }
-        let record = &self.names[at.ok_or(Error::NotFound)?];
-        Ok(core::array::from_fn(|i| record.name.get(i).map_or(0, |w| w.get())))
+        Ok(self.names[at.ok_or(Error::NotFound)?].name.each_ref().map(Field::get))
     }
 }

@@ -4,8 +4,10 @@
 //! reaper takes the rest apart in bounded steps: threads, replies, capability table, address space, account.
 //! Whoever watches is told when all of that is done.
 
+use crate::cap::limit;
 use crate::cap::reference::object;
 use crate::cap::table::REVOKING;
+use crate::field::store;
 use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::list::{InProcess, InQuota};
@@ -94,8 +96,8 @@ impl<M: Machine> Kernel<M> {
         priority_limit: u8,
         namespace: Option<Id<Namespace>>,
     ) -> Result<Id<Process>> {
-        self.processes_count_more(quota)?;
-        let id = self.process_slot(quota).inspect_err(|_| self.processes_count_less(quota))?;
+        self.count_more(quota, limit::PROCESSES)?;
+        let id = self.process_slot(quota).inspect_err(|_| self.count_less(quota, limit::PROCESSES))?;
         let process = &self.processes[id];
         let made = self.space_create(quota).and_then(|space| {
             self.refer(&process.space, Some(space));
@@ -104,13 +106,11 @@ impl<M: Machine> Kernel<M> {
         let namespace = made.inspect_err(|_| {
             self.refer(&process.space, None);
             self.process_slot_free(id);
-            self.processes_count_less(quota);
+            self.count_less(quota, limit::PROCESSES);
         })?;
         self.refer(&process.namespace, Some(namespace));
         process.priority_limit.set(priority_limit);
-        for (place, word) in process.name.iter().zip(name) {
-            place.set(word);
-        }
+        store(&process.name, name);
         self.refer(&process.quota, Some(quota));
         self.quota_adopt(quota);
         self.quotas[quota].process_count.update(|n| n.wrapping_add(1));
@@ -141,6 +141,12 @@ impl<M: Machine> Kernel<M> {
             process.exit_code.set(code);
             self.reap_later(Reap::Process(id));
         }
+    }
+
+    /// A process that has not ended. Errors: `Closed`.
+    pub(crate) fn process_running(&self, id: Id<Process>) -> Result<&Process> {
+        let process = &self.processes[id];
+        (process.state.get() == ProcessState::Running).then_some(process).ok_or(Error::Closed)
     }
 
     /// Whether a process has ended and everything it had is given back.
@@ -206,7 +212,7 @@ impl<M: Machine> Kernel<M> {
         if let Some(quota) = process.quota.replace(None) {
             self.processes.list::<InQuota>(&self.quotas[quota].processes).remove(id);
             self.quotas[quota].process_count.update(|n| n.wrapping_sub(1));
-            self.processes_count_less(quota);
+            self.count_less(quota, limit::PROCESSES);
             self.quota_disown(quota);
             self.release(quota);
         }

@@ -50,9 +50,7 @@ impl<M: Machine> Kernel<M> {
     /// `OutOfQuota`, `OutOfMemory`.
     pub fn quota_make_child(&self, parent: Id<Quota>, limit_pages: u64) -> Result<Id<Quota>> {
         let depth = self.quotas[parent].depth.get();
-        if limit_pages == 0 || depth >= DEPTH {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(limit_pages == 0 || depth >= DEPTH)?;
         self.charge(parent, limit_pages)?;
         let id = self.allocate_object::<Quota>(parent).inspect_err(|_| self.uncharge(parent, limit_pages))?;
         let quota = &self.quotas[id];
@@ -72,9 +70,7 @@ impl<M: Machine> Kernel<M> {
         }
         let account = &self.quotas[living];
         let used = account.used_pages.get().checked_add(pages).ok_or(Error::OutOfQuota)?;
-        if used > account.limit_pages.get() {
-            return Err(Error::OutOfQuota);
-        }
+        Error::OutOfQuota.when(used > account.limit_pages.get())?;
         account.used_pages.set(used);
         self.pressure_check(living);
         let mut at = quota;

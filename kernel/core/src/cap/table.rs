@@ -70,13 +70,9 @@ impl Cap {
 }
 
 impl<M: Machine> Kernel<M> {
-    fn table_base(process: Id<Process>) -> u32 {
-        (process.index().wrapping_mul(M::TABLE_ENTRIES)) as u32
-    }
-
     /// The first entry of a process's table in the capability arena.
     pub fn cap_table(&self, process: Id<Process>) -> u32 {
-        Self::table_base(process)
+        (process.index().wrapping_mul(M::TABLE_ENTRIES)) as u32
     }
 
     /// The process whose table holds an entry.
@@ -97,7 +93,7 @@ impl<M: Machine> Kernel<M> {
         if index >= self.processes[process].table_pages.get().wrapping_mul(PER_PAGE) {
             return None;
         }
-        Id::try_new(Self::table_base(process).wrapping_add(index) as usize)
+        Id::try_new(self.cap_table(process).wrapping_add(index) as usize)
     }
 
     /// The entry that a handle names, if it is of this kind and has these rights. Errors: `BadHandle`, `WrongKind`,
@@ -176,10 +172,8 @@ impl<M: Machine> Kernel<M> {
     pub(super) fn table_page(&self, id: Id<Process>) -> Result<()> {
         let process = &self.processes[id];
         let (pages, quota) = (process.table_pages.get(), process.quota.get().ok_or(Error::Closed)?);
-        if pages.wrapping_mul(PER_PAGE) as usize >= M::TABLE_ENTRIES {
-            return Err(Error::TableFull);
-        }
-        let page = (Self::table_base(id) / PER_PAGE).wrapping_add(pages) as usize;
+        Error::TableFull.when(pages.wrapping_mul(PER_PAGE) as usize >= M::TABLE_ENTRIES)?;
+        let page = (self.cap_table(id) / PER_PAGE).wrapping_add(pages) as usize;
         self.page_back(ArenaKind::Cap, page, quota)?;
         process.table_pages.set(pages.wrapping_add(1));
         Ok(())
@@ -200,7 +194,7 @@ impl<M: Machine> Kernel<M> {
         let entry = &self.caps[cap];
         owner.free_cap.set(entry.parent.get());
         owner.cap_count.update(|n| n.wrapping_add(1));
-        let index = cap.raw().wrapping_sub(Self::table_base(process)) as u16;
+        let index = cap.raw().wrapping_sub(self.cap_table(process)) as u16;
         let handle = Handle::new(index, (entry.word.get() >> 16) as u16);
         entry.word.set(word(handle, kind, rights));
         entry.object.set(object);
@@ -251,7 +245,7 @@ impl<M: Machine> Kernel<M> {
         let Some(pages) = process.table_pages.get().checked_sub(1) else { return false };
         process.table_pages.set(pages);
         process.free_cap.set(0);
-        let page = (Self::table_base(id) / PER_PAGE).wrapping_add(pages) as usize;
+        let page = (self.cap_table(id) / PER_PAGE).wrapping_add(pages) as usize;
         let frame = self.machine.unback(ArenaKind::Cap, page);
         self.frame_release(frame.expect("invariant: pages of a table are backed"));
         true

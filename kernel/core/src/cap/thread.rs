@@ -2,6 +2,7 @@
 //! and `sched`.
 
 use crate::address::{FrameNumber, VirtAddr};
+use crate::cap::limit;
 use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::list::InProcess;
@@ -32,24 +33,17 @@ impl<M: Machine> Kernel<M> {
     /// the process's limit), `BadAddress` (the buffer is not a writable page of the process's own), `Closed` (the
     /// process has ended), `OutOfQuota`, `OutOfMemory`.
     pub fn thread_make(&self, owner: Id<Process>, start: Start) -> Result<Id<Thread>> {
-        let process = &self.processes[owner];
-        if process.state.get() != ProcessState::Running {
-            return Err(Error::Closed);
-        }
-        if start.priority > process.priority_limit.get() {
-            return Err(Error::BadArgument);
-        }
+        let process = self.process_running(owner)?;
+        Error::BadArgument.when(start.priority > process.priority_limit.get())?;
         let space = process.space.get().ok_or(Error::Closed)?;
         let quota = process.quota.get().ok_or(Error::Closed)?;
-        if !start.buffer.is_aligned() {
-            return Err(Error::BadAddress);
-        }
+        Error::BadAddress.when(!start.buffer.is_aligned())?;
         let buffer = self.space_frame(space, start.buffer.0, true)?;
-        self.threads_count_more(quota)?;
-        let fpu = self.frame_allocate(quota).inspect_err(|_| self.threads_count_less(quota))?;
+        self.count_more(quota, limit::THREADS)?;
+        let fpu = self.frame_allocate(quota).inspect_err(|_| self.count_less(quota, limit::THREADS))?;
         let id = self.allocate_object::<Thread>(quota).inspect_err(|_| {
             self.frame_release(fpu);
-            self.threads_count_less(quota);
+            self.count_less(quota, limit::THREADS);
         })?;
         self.machine.fpu_initialise(fpu);
         self.frame_retain(buffer);
@@ -84,7 +78,7 @@ impl<M: Machine> Kernel<M> {
         thread.process.set(None);
         self.threads.list::<InProcess>(&process.threads).remove(id);
         process.thread_count.update(|n| n.wrapping_sub(1));
-        self.threads_count_less(process.quota.get().expect("invariant: a process with threads has an account"));
+        self.count_less(process.quota.get().expect("invariant: a process with threads has an account"), limit::THREADS);
         let (fpu, buffer) = (thread.fpu.replace(FrameNumber(0)), thread.buffer.replace(FrameNumber(0)));
         self.machine.fpu_forget(fpu);
         self.frame_release(fpu);

@@ -1,5 +1,5 @@
-//! The message path: `call` and `reply_recv` with words alone, between threads
-//! that wait for each other.
+//! The short ways: `call` and `reply_recv` with words alone, between threads
+//! that wait for each other; and calls that are answered at once.
 //!
 //! A straight line of reasons to give up, one a check, then one commit that can't fail. Before it nothing is written, and
 //! whatever is given up goes to the slow path (`call`, `receive`), which has the same meaning and all the extras. The
@@ -11,6 +11,7 @@ use crate::kernel::Kernel;
 use crate::machine::{Fault, Machine};
 use crate::object::{Cap, Cpu, ReplyState, Thread, ThreadState};
 use crate::sched::donation::donors_set_one;
+use abi::call::Call;
 use abi::{Kind, Rights};
 
 /// A thread to go on with.
@@ -132,17 +133,76 @@ impl<M: Machine> Kernel<M> {
         Some((to, caller))
     }
 
+    /// Calls that only look something up, or set or take bits that nobody waits for: answers whether it was one, and is done.
+    #[inline(always)]
+    pub fn call_brief(&self, cpu: &Cpu, caller: &Thread, number: u64) -> bool {
+        const THREAD_ID: u64 = Call::ThreadId as u64;
+        const NOTIFY: u64 = Call::Notify as u64;
+        const WAIT: u64 = Call::Wait as u64;
+        if cpu.attention.get() {
+            return false;
+        }
+        let answered = match number {
+            THREAD_ID => self.thread_id_brief(caller),
+            NOTIFY => self.notify_brief(caller),
+            WAIT => self.wait_brief(caller),
+            _ => None,
+        };
+        if answered.is_some() {
+            caller.registers.rax.set(0);
+        }
+        answered.is_some()
+    }
+
+    #[inline(always)]
+    fn thread_id_brief(&self, caller: &Thread) -> Option<()> {
+        let process = self.processes.at(caller.process.get()?);
+        caller.registers.rdi.set(caller.header.object_id.get());
+        caller.registers.rsi.set(process.header.object_id.get());
+        Some(())
+    }
+
+    #[inline(always)]
+    fn notify_brief(&self, caller: &Thread) -> Option<()> {
+        let r = &caller.registers;
+        let (_, cap) = self.cap_fast(caller, r.rdi.get(), Kind::Notification, Rights::SEND)?;
+        // It may set any bits, and nobody waits for them.
+        let notification = self.notifications.at(Id::try_new(cap.object.get() as usize)?);
+        let told =
+            u64::from(notification.waiters.first.get()) | u64::from(notification.endpoint.get().map_or(0, Id::raw));
+        if cap.data.get() | told != 0 {
+            return None;
+        }
+        notification.bits.update(|bits| bits | r.rsi.get());
+        Some(())
+    }
+
+    #[inline(always)]
+    fn wait_brief(&self, caller: &Thread) -> Option<()> {
+        let r = &caller.registers;
+        let (_, cap) = self.cap_fast(caller, r.rdi.get(), Kind::Notification, Rights::RECEIVE)?;
+        let notification = self.notifications.at(Id::try_new(cap.object.get() as usize)?);
+        if notification.bits.get() == 0 {
+            return None;
+        }
+        r.rdi.set(notification.bits.replace(0));
+        Some(())
+    }
+
     /// Goes by memory what the machine does by registers: makes the call of a thread whose registers are all in its object, if
     /// it is one of the above and goes the short way.
     pub(crate) fn message_by_memory(&self, cpu: &Cpu, number: u64, from: &Thread) -> Option<Id<Thread>> {
         let r = &from.registers;
+        if self.call_brief(cpu, from, number) {
+            return cpu.current.get();
+        }
         let (handle, tag) = (r.rdi.get(), r.rsi.get());
         if r.rdx.get() != 0 {
             return None;
         }
-        let (id, to) = match abi::call::Call::from_number(number)? {
-            abi::call::Call::Call => self.call_fast(cpu, from, handle, tag)?,
-            abi::call::Call::ReplyRecv => self.reply_receive_fast(cpu, from, handle, tag, r.r8.get())?,
+        let (id, to) = match Call::from_number(number)? {
+            Call::Call => self.call_fast(cpu, from, handle, tag)?,
+            Call::ReplyRecv => self.reply_receive_fast(cpu, from, handle, tag, r.r8.get())?,
             _ => return None,
         };
         to.registers.rax.set(0);

@@ -44,6 +44,12 @@ impl<M: Machine> Kernel<M> {
         self.sessions[id].in_endpoint.key.get()
     }
 
+    /// The session of an endpoint with a badge. Errors: `NotFound`.
+    pub(crate) fn session_badged(&self, endpoint: Id<Endpoint>, badge: u64) -> Result<Id<Session>> {
+        let sessions = self.sessions.tree::<InEndpoint>(&self.endpoints[endpoint].sessions);
+        sessions.find(badge).ok_or(Error::NotFound)
+    }
+
     /// Makes a session, held by a process and charged to it. Errors: `BadArgument` (badge 0), `Exists` (a badge not
     /// above all that were used), and those of `cap_room` and `allocate`.
     pub(crate) fn session_make(
@@ -54,12 +60,8 @@ impl<M: Machine> Kernel<M> {
         object_type: u32,
     ) -> Result<Handle> {
         let endpoint = &self.endpoints[endpoint_id];
-        if badge == 0 {
-            return Err(Error::BadArgument);
-        }
-        if badge <= endpoint.last_badge.get() {
-            return Err(Error::Exists);
-        }
+        Error::BadArgument.when(badge == 0)?;
+        Error::Exists.when(badge <= endpoint.last_badge.get())?;
         let quota = self.processes[process].quota.get().ok_or(Error::Closed)?;
         self.cap_room(process, 1)?;
         let id = self.allocate_object::<Session>(quota)?;
@@ -76,11 +78,8 @@ impl<M: Machine> Kernel<M> {
     /// Forgets a session that has ended. Errors: `NotFound` (no such badge), `WrongState` (it has not ended).
     pub(crate) fn session_forget(&self, endpoint_id: Id<Endpoint>, badge: u64) -> Result<()> {
         let endpoint = &self.endpoints[endpoint_id];
-        let sessions = self.sessions.tree::<InEndpoint>(&endpoint.sessions);
-        let id = sessions.find(badge).ok_or(Error::NotFound)?;
-        if !self.sessions[id].has_ended.get() {
-            return Err(Error::WrongState);
-        }
+        let id = self.session_badged(endpoint_id, badge)?;
+        Error::WrongState.when(!self.sessions[id].has_ended.get())?;
         let ended = self.sessions.list::<Ended>(&endpoint.ended);
         if endpoint.told.get() == id.raw() {
             endpoint.told.set(ended.next(id).map_or(0, Id::raw));

@@ -67,12 +67,8 @@ impl<M: Machine> Kernel<M> {
     pub fn interrupt_line(&self, quota: Id<Quota>, line: u32, level: bool, low: bool) -> Result<Id<Interrupt>> {
         let taken =
             |owner: &Field<Link<Interrupt>>| owner.get().is_some_and(|id| self.interrupts[id].line.get() == line);
-        if line == NO_LINE {
-            return Err(Error::NotFound);
-        }
-        if self.irq.owners.iter().any(taken) {
-            return Err(Error::Exists);
-        }
+        Error::NotFound.when(line == NO_LINE)?;
+        Error::Exists.when(self.irq.owners.iter().any(taken))?;
         let number = self.interrupt_free_number()?;
         let id = self.interrupt_new(quota, number)?;
         if !self.machine.line_route(line, number, level, low) {

@@ -32,9 +32,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn clone_new(&self, source: Id<Memory>, quota: Id<Quota>, first: u64, pages: u64) -> Result<Id<Memory>> {
         let object = &self.memories[source];
         let end = first.checked_add(pages).ok_or(Error::BadArgument)?;
-        if end > object.length_pages.get() {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(end > object.length_pages.get())?;
         let id = self.memory_new(quota, pages, MemoryFlags::empty())?;
         let clone = &self.memories[id];
         clone.cloned_from.set(object.header.object_id.get());
@@ -189,10 +187,12 @@ impl<M: Machine> Kernel<M> {
     /// What a translation of a page of an object may allow: stores only where the frame is its own, and, with a pager, where
     /// the pager lets it be written.
     pub(crate) fn page_protection(&self, id: Id<Memory>, page: u64, frame: FrameNumber, to: Protection) -> Protection {
-        if self.is_paged(id) && !self.page_is_dirty(id, page) {
-            return to.difference(Protection::WRITE) | Protection::READ;
+        let is_clean = self.is_paged(id) && !self.page_is_dirty(id, page);
+        if !is_clean && !self.is_shared(frame) {
+            return to;
         }
-        self.protection_now(frame, to, Access::Read)
+        // What can be written can be read: a mapping for stores alone is one for loads now.
+        to.difference(Protection::WRITE) | Protection::READ
     }
 
     /// The same for a page of a mapping.
@@ -202,14 +202,5 @@ impl<M: Machine> Kernel<M> {
             Some(memory) if !to.is_empty() => self.page_protection(memory, mapping.page_at(at), frame, to),
             _ => to,
         }
-    }
-
-    /// What a translation of a frame may allow: stores only where no other object has it.
-    pub(crate) fn protection_now(&self, frame: FrameNumber, protection: Protection, access: Access) -> Protection {
-        if access == Access::Write || !self.is_shared(frame) {
-            return protection;
-        }
-        // What can be written can be read: a mapping for stores alone is one for loads now.
-        protection.difference(Protection::WRITE) | Protection::READ
     }
 }

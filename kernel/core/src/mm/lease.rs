@@ -50,9 +50,7 @@ impl Lease {
     /// The address, in the lender's space, of a part of the lease. Errors: `LeaseRange`.
     pub(crate) fn part(&self, offset: u64, length: u64) -> Result<u64> {
         let inside = offset.checked_add(length).is_some_and(|end| end <= self.length.get());
-        if !inside {
-            return Err(Error::LeaseRange);
-        }
+        Error::LeaseRange.when(!inside)?;
         self.address.get().checked_add(offset).ok_or(Error::LeaseRange)
     }
 }
@@ -107,9 +105,8 @@ impl<M: Machine> Kernel<M> {
             _ => return Err(Error::LeaseAccess),
         };
         let has = mapping.protection();
-        if has.is_empty() || (need.contains(Protection::WRITE) && !has.contains(Protection::WRITE)) {
-            return Err(Error::LeaseFault);
-        }
+        Error::LeaseFault
+            .when(has.is_empty() || (need.contains(Protection::WRITE) && !has.contains(Protection::WRITE)))?;
         let stop = mapping.end().min(end);
         let page = mapping.page_at(at);
         let last = mapping.page_at(stop.saturating_sub(1));
@@ -129,19 +126,11 @@ impl<M: Machine> Kernel<M> {
         protection: Protection,
     ) -> Result<u64> {
         let lent = self.leases[lease].part(offset, length)?;
-        if !needed(self.leases[lease].access()).contains(protection) {
-            return Err(Error::LeaseAccess);
-        }
-        if (lent | length) & PAGE_SIZE.wrapping_sub(1) != 0 {
-            return Err(Error::LeaseAccess);
-        }
+        Error::LeaseAccess.when(!needed(self.leases[lease].access()).contains(protection))?;
+        Error::LeaseAccess.when((lent | length) & PAGE_SIZE.wrapping_sub(1) != 0)?;
         let pages = length / PAGE_SIZE;
-        if pages == 0 || pages > MAP_PAGES || protection.is_empty() {
-            return Err(Error::BadArgument);
-        }
-        if self.spaces[server].ending.get() {
-            return Err(Error::Closed);
-        }
+        Error::BadArgument.when(pages == 0 || pages > MAP_PAGES || protection.is_empty())?;
+        Error::Closed.when(self.spaces[server].ending.get())?;
         let lender = self.lender(lease);
         let end = lent.saturating_add(length);
         let first = self.lease_segment(lender, lent, end, protection)?;
@@ -150,9 +139,7 @@ impl<M: Machine> Kernel<M> {
         // Enters what lies in one mapping of the lender's; answers how far that reaches.
         let enter = |at: u64| -> Result<u64> {
             let part = self.lease_segment(lender, at, end, protection)?;
-            if self.memory_alias(part.memory, part.page, part.pages, protection, None) {
-                return Err(Error::LeaseAccess);
-            }
+            Error::LeaseAccess.when(self.memory_alias(part.memory, part.page, part.pages, protection, None))?;
             let to = start.saturating_add(at.saturating_sub(lent));
             let backing = Backing::Lease(lease, part.memory, part.page);
             self.mapping_new(server, to, part.pages, backing, protection, protection)?;

@@ -101,9 +101,7 @@ impl<M: Machine> Kernel<M> {
     /// As [`Kernel::memory_new`], but the frames of a run are only set aside: it is of no use before
     /// [`Kernel::memory_begin_step`] answers that there is no more to do.
     pub(crate) fn memory_begin(&self, quota: Id<Quota>, length_pages: u64, flags: MemoryFlags) -> Result<Id<Memory>> {
-        if length_pages == 0 || length_pages > MAX_PAGES || flags == MemoryFlags::BELOW_4G {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(length_pages == 0 || length_pages > MAX_PAGES || flags == MemoryFlags::BELOW_4G)?;
         let id = self.allocate_object::<Memory>(quota)?;
         let memory = &self.memories[id];
         memory.length_pages.set(length_pages);
@@ -150,9 +148,7 @@ impl<M: Machine> Kernel<M> {
         let fits = first.add(pages).is_some_and(|end| {
             first.0 > 0 && pages > 0 && self.frame_info(FrameNumber(end.0.saturating_sub(1))).is_some()
         });
-        if !fits || !self.frames.touches_ram(u64::from(first.0), u64::from(pages)) {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(!fits || !self.frames.touches_ram(u64::from(first.0), u64::from(pages)))?;
         let id = self.allocate_object::<Memory>(quota)?;
         let memory = &self.memories[id];
         memory.length_pages.set(u64::from(pages));
@@ -243,9 +239,7 @@ impl<M: Machine> Kernel<M> {
     /// (no such page), `OutOfQuota`, `OutOfMemory`, and those of [`Kernel::pager_bring`].
     pub fn memory_bring(&self, id: Id<Memory>, page: u64, access: Access) -> Result<FrameNumber> {
         let memory = &self.memories[id];
-        if page >= memory.length_pages.get() {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(page >= memory.length_pages.get())?;
         if memory.is_run() {
             return memory.first.get().add(page as u32).ok_or(Error::BadArgument);
         }
@@ -308,8 +302,7 @@ impl<M: Machine> Kernel<M> {
     fn memory_put_back(&self, id: Id<Memory>) {
         let memory = &self.memories[id];
         let (first, length, taken) = (memory.first.get().0, memory.length_pages.get(), memory.resident.get());
-        let end = FrameNumber(first.saturating_add(length as u32));
-        self.frames.put_back(FrameNumber(first.saturating_add(taken)), end);
+        self.frames.put_back(first.saturating_add(taken), first.saturating_add(length as u32));
         let quota = memory.header.quota.get().expect("invariant: an object has an account");
         self.uncharge(quota, length.saturating_sub(u64::from(taken)));
         memory.length_pages.set(u64::from(taken));

@@ -12,6 +12,7 @@ use crate::list::InDomain;
 use crate::machine::{FrameWords, Machine};
 use crate::mm::fault::Access;
 use crate::mm::lease::needed;
+use crate::mm::space::UserRange;
 use crate::object::{DmaDomain, Lease, Memory, Pin, Quota};
 use crate::tree::ByTag;
 use abi::memory::{Protection, PAGE_SIZE};
@@ -51,9 +52,7 @@ impl Ranges<'_> {
         if self.count > 0 && address == self.next {
             self.length = self.length.saturating_add(length);
         } else {
-            if self.count == RANGES {
-                return Err(Error::BadArgument);
-            }
+            Error::BadArgument.when(self.count == RANGES)?;
             self.count = self.count.saturating_add(1);
             self.put(0, address);
             self.length = length;
@@ -73,9 +72,7 @@ impl Ranges<'_> {
 
 impl<M: Machine> Kernel<M> {
     fn ranges(&self, ipc_buffer: FrameNumber) -> Result<Ranges<'_>> {
-        if ipc_buffer.0 == 0 {
-            return Err(Error::BadAddress);
-        }
+        Error::BadAddress.when(ipc_buffer.0 == 0)?;
         Ok(Ranges { words: self.machine.frame_words(ipc_buffer), count: 0, next: 0, length: 0 })
     }
 
@@ -112,17 +109,12 @@ impl<M: Machine> Kernel<M> {
         let object = &self.memories[memory];
         let end = offset.checked_add(length).ok_or(Error::BadArgument)?;
         let inside = end <= object.length_pages.get().saturating_mul(PAGE_SIZE);
-        if length == 0 || !inside || self.domains[domain].is_root.get() != 0 || self.is_paged(memory) {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument
+            .when(length == 0 || !inside || self.domains[domain].is_root.get() != 0 || self.is_paged(memory))?;
         let first = offset / PAGE_SIZE;
         let pages = end.div_ceil(PAGE_SIZE).saturating_sub(first);
-        if !object.is_run() && pages > PIN_PAGES {
-            return Err(Error::BadArgument);
-        }
-        if self.memory_alias(memory, first, pages, Protection::WRITE, None) {
-            return Err(Error::Busy);
-        }
+        Error::BadArgument.when(!object.is_run() && pages > PIN_PAGES)?;
+        Error::Busy.when(self.memory_alias(memory, first, pages, Protection::WRITE, None))?;
         let mut ranges = self.ranges(ipc_buffer)?;
         if object.is_run() {
             let base = object.first.get().address().0;
@@ -166,17 +158,13 @@ impl<M: Machine> Kernel<M> {
         let lent = self.leases[lease].part(offset, length)?;
         let end = lent.saturating_add(length);
         let pages = end.div_ceil(PAGE_SIZE).saturating_sub(lent / PAGE_SIZE);
-        if length == 0 || pages > PIN_PAGES || self.domains[domain].is_root.get() != 0 {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(length == 0 || pages > PIN_PAGES || self.domains[domain].is_root.get() != 0)?;
         let access = self.leases[lease].access();
-        if needed(access).is_empty() {
-            return Err(Error::LeaseAccess);
-        }
+        Error::LeaseAccess.when(needed(access).is_empty())?;
         let mut ranges = self.ranges(ipc_buffer)?;
         let id = self.allocate_object::<Pin>(quota)?;
         let table = self.frame_allocate(quota).inspect_err(|_| self.free_object(id))?;
-        self.pin_lease_frames(lease, lent, end, table, &mut ranges).inspect_err(|_| {
+        self.pin_lease_frames(lease, UserRange { start: lent, end }, table, &mut ranges).inspect_err(|_| {
             self.held_free(table);
             self.free_object(id);
         })?;
@@ -192,10 +180,9 @@ impl<M: Machine> Kernel<M> {
     fn pin_lease_frames(
         &self,
         lease: Id<Lease>,
-        lent: u64,
-        end: u64,
+        lent: UserRange,
         table: FrameNumber,
-        ranges: &mut Ranges<'_>,
+        ranges: &mut Ranges,
     ) -> Result<()> {
         let lease = &self.leases[lease];
         let space = lease.space.get().expect("invariant: a lease names its lender's space");
@@ -205,9 +192,9 @@ impl<M: Machine> Kernel<M> {
         let mut places = words.iter();
         let count = places.next().expect("invariant: a frame has words");
         count.store(if written { WRITTEN } else { 0 }, Relaxed);
-        let mut at = lent;
-        while at < end {
-            let part = self.lease_segment(space, at, end, need)?;
+        let mut at = lent.start;
+        while at < lent.end {
+            let part = self.lease_segment(space, at, lent.end, need)?;
             let stop = part.end;
             // Positions in the object, so that the pages are the object's.
             let start = part.page.saturating_mul(PAGE_SIZE).saturating_add(at & PAGE_SIZE.wrapping_sub(1));

@@ -4,7 +4,6 @@
 //! the length. Unmapping and protecting work in steps and can be run again. No page is ever writable and executable, nor
 //! writable through one mapping and executable through another, of whatever space.
 
-use crate::address::FrameNumber;
 use crate::cap::reference::object;
 use crate::id::Id;
 use crate::kernel::Kernel;
@@ -53,13 +52,9 @@ pub struct UserRange {
 impl UserRange {
     /// Whole pages. Errors: `BadArgument` (not aligned, or empty), `BadAddress` (not in the user half).
     pub fn pages(address: u64, length: u64) -> Result<UserRange> {
-        if length == 0 || (address | length) & PAGE_SIZE.wrapping_sub(1) != 0 {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(length == 0 || (address | length) & PAGE_SIZE.wrapping_sub(1) != 0)?;
         let end = address.checked_add(length).ok_or(Error::BadAddress)?;
-        if address < USER_START || end > USER_END {
-            return Err(Error::BadAddress);
-        }
+        Error::BadAddress.when(address < USER_START || end > USER_END)?;
         Ok(UserRange { start: address, end })
     }
 }
@@ -87,19 +82,11 @@ impl<M: Machine> Kernel<M> {
         protection: Protection,
         limit: Protection,
     ) -> Result<u64> {
-        if protection.contains(Protection::WRITE | Protection::EXECUTE) || pages == 0 {
-            return Err(Error::BadArgument);
-        }
-        if !limit.contains(protection) {
-            return Err(Error::NoRight);
-        }
-        if self.spaces[space].ending.get() {
-            return Err(Error::Closed);
-        }
+        Error::BadArgument.when(protection.contains(Protection::WRITE | Protection::EXECUTE) || pages == 0)?;
+        Error::NoRight.when(!limit.contains(protection))?;
+        Error::Closed.when(self.spaces[space].ending.get())?;
         if let Some((memory, first)) = backing.memory() {
-            if self.memory_alias(memory, first, pages, protection, None) {
-                return Err(Error::Busy);
-            }
+            Error::Busy.when(self.memory_alias(memory, first, pages, protection, None))?;
         }
         let start = self.space_place(space, address, pages, backing)?;
         self.mapping_new(space, start, pages, backing, protection, limit)?;
@@ -173,40 +160,23 @@ impl<M: Machine> Kernel<M> {
     /// none for borrowed pages), `BadAddress` (a hole), `NoRight` (more than the mapping's limit), `Busy` (would alias writable
     /// and executable), `OutOfQuota`, `OutOfMemory` (mappings are split at the edges).
     pub fn space_change_step(&self, space: Id<Space>, range: UserRange, to: Protection) -> Result<u64> {
-        if to.contains(Protection::WRITE | Protection::EXECUTE) {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(to.contains(Protection::WRITE | Protection::EXECUTE))?;
         let id = self.mapping_at(space, range.start).ok_or(Error::BadAddress)?;
         let mapping = &self.mappings[id];
         let end = mapping.end().min(range.end);
-        if !mapping.limit().contains(to) {
-            return Err(Error::NoRight);
-        }
-        if to.is_empty() && mapping.kind.get() == MappingKind::Lease {
-            return Err(Error::BadArgument);
-        }
+        Error::NoRight.when(!mapping.limit().contains(to))?;
+        Error::BadArgument.when(to.is_empty() && mapping.kind.get() == MappingKind::Lease)?;
         if mapping.protection() == to {
             return Ok(end);
         }
         let end = self.translations_reach(space, range.start, end);
         if let Some(memory) = mapping.memory.get() {
             let pages = end.saturating_sub(range.start) / PAGE_SIZE;
-            if self.memory_alias(memory, mapping.page_at(range.start), pages, to, Some(id)) {
-                return Err(Error::Busy);
-            }
+            Error::Busy.when(self.memory_alias(memory, mapping.page_at(range.start), pages, to, Some(id)))?;
         }
         self.mapping_give(id, range.start, end, to)?;
         self.translations_protect(space, range.start, end, to);
         Ok(end)
-    }
-
-    /// All steps of [`Kernel::space_change_step`] at once. Errors: the same.
-    pub fn space_change(&self, space: Id<Space>, range: UserRange, to: Protection) -> Result<()> {
-        let mut at = range.start;
-        while at < range.end {
-            at = self.space_change_step(space, UserRange { start: at, end: range.end }, to)?;
-        }
-        Ok(())
     }
 
     /// A step of emptying a space that no thread runs in any more, references or not; answers whether it is empty.
@@ -214,10 +184,5 @@ impl<M: Machine> Kernel<M> {
         self.spaces[space].ending.set(true);
         let all = UserRange { start: USER_START, end: USER_END };
         !self.space_clear_step(space, all)
-    }
-
-    /// The root of a space's page tables.
-    pub fn space_root(&self, space: Id<Space>) -> FrameNumber {
-        self.spaces[space].root.get()
     }
 }

@@ -19,9 +19,7 @@ impl<M: Machine> Kernel<M> {
     /// `Exists` (something is mapped there already), `Closed` (the space is ending), `OutOfQuota`,
     /// `OutOfMemory` (of the new space's account).
     pub(crate) fn space_clone_step(&self, source: Id<Space>, into: Id<Space>, from: u64) -> Result<Option<u64>> {
-        if self.spaces[into].ending.get() || self.spaces[source].ending.get() {
-            return Err(Error::Closed);
-        }
+        Error::Closed.when(self.spaces[into].ending.get() || self.spaces[source].ending.get())?;
         let tree = self.mappings.tree::<InSpace>(&self.spaces[source].mappings);
         let Some(id) = tree.ceiling(from) else { return Ok(None) };
         let mapping = &self.mappings[id];
@@ -35,9 +33,7 @@ impl<M: Machine> Kernel<M> {
         let clone = match self.cloned_mapping(memory, into, start) {
             Some(clone) => clone,
             None => {
-                if self.mapping_last(into, start, mapping.end()).is_some() {
-                    return Err(Error::Exists);
-                }
+                Error::Exists.when(self.mapping_last(into, start, mapping.end()).is_some())?;
                 let object =
                     if inherit == Inherit::Share { memory } else { self.clone_object(memory, source, into, start)? };
                 self.clone_mapping(mapping, object, into)?;

@@ -82,9 +82,6 @@ impl<M: Machine> Kernel<M> {
     /// (no bits).
     pub fn system_watch(&self, cx: &Context) -> Result<Answer> {
         let to = self.resolve_bits(cx, cx.arg(1), cx.arg(2))?;
-        if cx.arg(2) == 0 {
-            return Err(Error::BadArgument);
-        }
         self.log.watch_bits.set(cx.arg(2));
         self.refer(&self.log.watch, Some(to));
         Ok(Answer::DONE)

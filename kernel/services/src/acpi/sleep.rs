@@ -82,13 +82,10 @@ impl Scan {
                 WORD_PREFIX => State::Low(true),
                 _ => restart,
             },
-            State::Low(more) => {
-                let next = self.value(byte);
-                if more {
-                    State::High
-                } else {
-                    next
-                }
+            State::Low(false) => self.value(byte),
+            State::Low(true) => {
+                self.value(byte);
+                State::High
             }
             State::High => State::Element,
             _ => State::Name(0),
