@@ -30,14 +30,4 @@ impl Options {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::Options;
-    use log::LevelFilter;
-
-    #[test]
-    fn known_words_count_and_others_do_not() {
-        let options = Options::parse("  root=x quiet log=debug ");
-        assert_eq!(options, Options { quiet: true, level: LevelFilter::Debug });
-        assert_eq!(Options::parse("quieter log=loud"), Options { quiet: false, level: LevelFilter::Info });
-    }
-}
+mod tests;

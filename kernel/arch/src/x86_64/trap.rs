@@ -10,7 +10,7 @@ use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use kernel_core::fault::Fault;
 use kernel_core::ipc::fast::Other;
-use kernel_core::object::Registers;
+use kernel_core::object::{Cpu, Registers, Thread};
 use kernel_core::{Kernel, Next};
 use spin::Once;
 use x86_64::registers::control::Cr2;
@@ -60,20 +60,26 @@ pub extern "C" fn syscall() -> *const Registers {
 }
 
 /// `call` was executed with words alone: the short way, or null where that is not to be had. Its registers but for rax, rdx
-/// and the words are saved.
-pub extern "C" fn call(session: u64, tag: u64) -> *const Registers {
+/// and the words are saved. The entry code passes the thread whose registers these are, and the processor's `Cpu`.
+pub extern "C" fn call(session: u64, tag: u64, caller: &'static Thread, cpu: &'static Cpu) -> *const Registers {
     // SAFETY: an entry.
     let kernel = unsafe { entered() };
     window::open(Some(256));
-    registers_of(kernel.call_fast(kernel.here(), session, tag))
+    registers_of(kernel.call_fast(cpu, caller, session, tag))
 }
 
 /// The same for `reply_recv`, whose reply object comes in r8.
-pub extern "C" fn reply_recv(endpoint: u64, tag: u64, _rdx: u64, _rcx: u64, reply: u64) -> *const Registers {
+pub extern "C" fn reply_recv(
+    endpoint: u64,
+    tag: u64,
+    server: &'static Thread,
+    cpu: &'static Cpu,
+    reply: u64,
+) -> *const Registers {
     // SAFETY: an entry.
     let kernel = unsafe { entered() };
     window::open(Some(256 | 2));
-    registers_of(kernel.reply_receive_fast(kernel.here(), endpoint, tag, reply))
+    registers_of(kernel.reply_receive_fast(cpu, server, endpoint, tag, reply))
 }
 
 /// The registers of a thread that the short way leads to.
@@ -212,6 +218,7 @@ pub fn run(watch: Watch) -> ! {
     WATCH.call_once(|| watch);
     // SAFETY: the one call at the end of boot, after `keep`; not nested in an entry.
     let kernel = unsafe { entered() };
+    per_cpu::this().cpu.store(&raw const *kernel.here() as u64, Relaxed);
     let next = kernel.reschedule(BOOT_CPU);
     let registers = follow(kernel, next);
     FIRST_USER.store(clock::tsc(), Relaxed);

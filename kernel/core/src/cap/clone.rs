@@ -4,16 +4,12 @@
 //! (replies, threads, pins; memory that is still being made; sessions that the policy keeps back) leaves an entry that is free, under the next
 //! generation, so that handles to it stay stale.
 
-use crate::arena::{Arena, ArenaKind};
-use crate::cap::table::RETIRED;
+use crate::cap::table::{PER_PAGE, RETIRED};
 use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::object::{Cap, Process, ProcessState};
 use abi::{Error, Kind, Result};
-
-/// Entries in a page of a table.
-const PER_PAGE: u32 = Arena::<Cap>::PER_PAGE as u32;
 
 /// Whether a clone of a table gets such a capability.
 fn is_handed_on(kind: Kind) -> bool {
@@ -52,21 +48,6 @@ impl<M: Machine> Kernel<M> {
         Ok(page.wrapping_add(1) < source.table_pages.get())
     }
 
-    /// Backs the next page of a process's table, its entries all zero. Errors: `OutOfQuota`, `OutOfMemory`, `Closed`.
-    fn table_page(&self, id: Id<Process>) -> Result<()> {
-        let process = &self.processes[id];
-        let quota = process.quota.get().ok_or(Error::Closed)?;
-        let frame = self.frame_allocate(quota)?;
-        let pages = process.table_pages.get();
-        let page = (self.cap_table(id) / PER_PAGE).wrapping_add(pages) as usize;
-        if self.machine.back(ArenaKind::Cap, page, frame, &mut || self.spare_table()).is_err() {
-            self.frame_release(frame);
-            return Err(Error::OutOfMemory);
-        }
-        process.table_pages.set(pages.wrapping_add(1));
-        Ok(())
-    }
-
     /// Whether an entry stands for a memory object that a thread of its holder is still making.
     fn names_half_made(&self, cap: Id<Cap>) -> bool {
         let entry = &self.caps[cap];
@@ -90,10 +71,7 @@ impl<M: Machine> Kernel<M> {
             self.cap_retain(kind, entry.object.get());
             return;
         }
-        let next = match entry.kind() {
-            Some(_) => generation.saturating_add(1),
-            None => generation,
-        };
+        let next = generation.saturating_add(u16::from(entry.kind().is_some()));
         if next == RETIRED {
             target.word.set(u64::from(RETIRED) << 16);
         } else {

@@ -5,7 +5,7 @@
 //! whole branch however it is split. Limits are set through the account above: nobody raises their own.
 
 use crate::field::Field;
-use crate::id::{Id, Link};
+use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::object::Quota;
@@ -14,25 +14,21 @@ use abi::{Error, Result};
 
 impl<M: Machine> Kernel<M> {
     /// An account and all above it.
-    fn branch(&self, quota: Id<Quota>) -> impl Iterator<Item = &Quota> {
-        let mut at: Link<Quota> = Some(quota);
-        core::iter::from_fn(move || {
-            let account = &self.quotas[at?];
-            at = account.parent.get();
-            Some(account)
-        })
+    pub(super) fn branch(&self, quota: Id<Quota>) -> impl Iterator<Item = Id<Quota>> + '_ {
+        core::iter::successors(Some(quota), |id| self.quotas[*id].parent.get())
+    }
+
+    fn count_less(&self, quota: Id<Quota>, count: impl Fn(&Quota) -> &Field<u32>) {
+        self.branch(quota).for_each(|id| count(&self.quotas[id]).update(|n| n.saturating_sub(1)));
     }
 
     /// Counts one more in a whole branch. Errors: `OutOfQuota` (someone's limit is reached; nothing was counted).
     fn count_more(&self, quota: Id<Quota>, count: impl Fn(&Quota) -> (&Field<u32>, &Field<u32>)) -> Result<()> {
-        let full = |account: &Quota| {
-            let (limit, used) = count(account);
-            limit.get() != 0 && used.get() >= limit.get()
-        };
-        if self.branch(quota).any(full) {
+        let full = |(limit, used): (&Field<u32>, &Field<u32>)| limit.get() != 0 && used.get() >= limit.get();
+        if self.branch(quota).any(|id| full(count(&self.quotas[id]))) {
             return Err(Error::OutOfQuota);
         }
-        self.branch(quota).for_each(|account| count(account).1.update(|n| n.saturating_add(1)));
+        self.branch(quota).for_each(|id| count(&self.quotas[id]).1.update(|n| n.saturating_add(1)));
         Ok(())
     }
 
@@ -43,7 +39,7 @@ impl<M: Machine> Kernel<M> {
 
     /// One thread less.
     pub(crate) fn threads_count_less(&self, quota: Id<Quota>) {
-        self.branch(quota).for_each(|account| account.threads.update(|n| n.saturating_sub(1)));
+        self.count_less(quota, |account| &account.threads);
     }
 
     /// One process more. Errors: `OutOfQuota`.
@@ -53,7 +49,7 @@ impl<M: Machine> Kernel<M> {
 
     /// One process less.
     pub(crate) fn processes_count_less(&self, quota: Id<Quota>) {
-        self.branch(quota).for_each(|account| account.processes_below.update(|n| n.saturating_sub(1)));
+        self.count_less(quota, |account| &account.processes_below);
     }
 
     /// Sets a limit of an account below another. Errors: `BadArgument` (it is not directly below), `Busy` (it uses more

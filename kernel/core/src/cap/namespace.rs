@@ -2,27 +2,20 @@
 //!
 //! A handful of names, so a list is searched; each is charged to whoever bound it.
 
+use crate::cap::reference::object;
 use crate::id::{Id, Link};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
-use crate::object::{Header, Name, Namespace, Object, Quota, Session};
+use crate::object::{Name, Namespace, Quota, Session};
 use crate::reaper::Reap;
-use abi::{Error, Kind, Result, Rights};
+use abi::{Error, Result, Rights};
 
 /// The longest scheme name.
 pub const NAME: usize = 32;
 /// The most names in a namespace: `open` looks at them one after another.
 pub const NAMES: u32 = 64;
 
-impl Object for Namespace {
-    const CAP_KIND: Kind = Kind::Namespace;
-    fn header(&self) -> &Header {
-        &self.header
-    }
-    fn end<M: Machine>(kernel: &Kernel<M>, id: Id<Namespace>) {
-        kernel.reap_later(Reap::Namespace(id));
-    }
-}
+object!(Namespace, Namespace, |kernel, id| kernel.reap_later(Reap::Namespace(id)));
 
 impl Namespace {
     /// Unbinds one name of a namespace without references; answers whether it is gone.
@@ -131,10 +124,9 @@ impl<M: Machine> Kernel<M> {
         for (place, word) in record.name.iter().zip(name) {
             place.set(word);
         }
-        record.session.set(Some(session));
+        self.refer(&record.session, Some(session));
         record.namespace.set(Some(namespace));
         record.rights.set(rights.bits());
-        self.retain(session);
         record.next.set(self.namespaces[namespace].first.replace(Some(id)));
         self.namespaces[namespace].count.update(|n| n.wrapping_add(1));
         Ok(id)

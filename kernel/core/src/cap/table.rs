@@ -21,7 +21,7 @@ const HANDLE_AND_KIND: u64 = 0xff_ffff_ffff;
 /// A generation that no handle has: the entry is used up.
 pub(crate) const RETIRED: u16 = 0xffff;
 /// Entries in a page of a table.
-const PER_PAGE: u32 = Arena::<Cap>::PER_PAGE as u32;
+pub(crate) const PER_PAGE: u32 = Arena::<Cap>::PER_PAGE as u32;
 
 fn word(handle: Handle, kind: Kind, rights: Rights) -> u64 {
     u64::from(handle.0) | (kind as u64) << KIND_SHIFT | u64::from(rights.bits()) << RIGHTS_SHIFT
@@ -155,40 +155,33 @@ impl<M: Machine> Kernel<M> {
     #[cold]
     fn table_grow(&self, id: Id<Process>) -> Result<()> {
         let process = &self.processes[id];
-        let (pages, quota) = (process.table_pages.get(), process.quota.get().ok_or(Error::Closed)?);
-        let first = pages.wrapping_mul(PER_PAGE);
-        if first as usize >= M::TABLE_ENTRIES {
-            return Err(Error::TableFull);
-        }
-        let frame = self.frame_allocate(quota)?;
-        let base = Self::table_base(id);
-        let page = (base / PER_PAGE).wrapping_add(pages) as usize;
-        if self.machine.back(ArenaKind::Cap, page, frame, &mut || self.spare_table()).is_err() {
-            self.frame_release(frame);
-            return Err(Error::OutOfMemory);
-        }
-        process.table_pages.set(pages.wrapping_add(1));
+        let first = process.table_pages.get().wrapping_mul(PER_PAGE);
+        self.table_page(id)?;
         // Lowest index first; what was free before stays ahead. Index 0 is no handle.
-        let mut next = process.free_cap.get();
-        let mut tail = next;
-        while let Some(cap) = Id::<Cap>::try_new(tail as usize) {
-            match self.caps[cap].parent.get() {
-                0 => break,
-                after => tail = after,
-            }
+        let mut tail = &process.free_cap;
+        while let Some(cap) = Id::<Cap>::try_new(tail.get() as usize) {
+            tail = &self.caps[cap].parent;
         }
-        let head = next;
-        next = 0;
-        for index in (first.max(1)..first.wrapping_add(PER_PAGE)).rev() {
+        for index in first.max(1)..first.wrapping_add(PER_PAGE) {
             let cap = self.cap_at(id, index).expect("invariant: the page was backed");
             self.caps[cap].word.set(1 << 16);
-            self.caps[cap].parent.set(next);
-            next = cap.raw();
+            tail.set(cap.raw());
+            tail = &self.caps[cap].parent;
         }
-        match Id::<Cap>::try_new(tail as usize) {
-            Some(last) if head != 0 => self.caps[last].parent.set(next),
-            _ => process.free_cap.set(next),
+        Ok(())
+    }
+
+    /// Backs the next page of a process's table, its entries all zero. Errors: `Closed`, `TableFull`, `OutOfQuota`,
+    /// `OutOfMemory`.
+    pub(super) fn table_page(&self, id: Id<Process>) -> Result<()> {
+        let process = &self.processes[id];
+        let (pages, quota) = (process.table_pages.get(), process.quota.get().ok_or(Error::Closed)?);
+        if pages.wrapping_mul(PER_PAGE) as usize >= M::TABLE_ENTRIES {
+            return Err(Error::TableFull);
         }
+        let page = (Self::table_base(id) / PER_PAGE).wrapping_add(pages) as usize;
+        self.page_back(ArenaKind::Cap, page, quota)?;
+        process.table_pages.set(pages.wrapping_add(1));
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::list::InProcess;
 use crate::machine::Machine;
-use crate::object::{Process, ProcessState, Quota, Thread};
+use crate::object::{Process, ProcessState, Thread};
 use abi::{Error, Result};
 
 /// Flags that a thread starts with: interrupts on, and the bit that always is (SDM 1, 3.4.3).
@@ -46,13 +46,11 @@ impl<M: Machine> Kernel<M> {
         }
         let buffer = self.space_frame(space, start.buffer.0, true)?;
         self.threads_count_more(quota)?;
-        let (id, fpu) = match self.thread_memory(quota) {
-            Ok(memory) => memory,
-            Err(error) => {
-                self.threads_count_less(quota);
-                return Err(error);
-            }
-        };
+        let fpu = self.frame_allocate(quota).inspect_err(|_| self.threads_count_less(quota))?;
+        let id = self.allocate_object::<Thread>(quota).inspect_err(|_| {
+            self.frame_release(fpu);
+            self.threads_count_less(quota);
+        })?;
         self.machine.fpu_initialise(fpu);
         self.frame_retain(buffer);
         self.frame_written(buffer, true);
@@ -69,25 +67,12 @@ impl<M: Machine> Kernel<M> {
         thread.root.set(self.spaces[space].root.get());
         thread.table_base.set(self.cap_table(owner));
         thread.account.set(self.quotas[quota].account.get());
-        thread.process.set(Some(owner));
-        self.retain(owner);
+        self.refer(&thread.process, Some(owner));
         process.thread_count.update(|n| n.wrapping_add(1));
         self.threads.list::<InProcess>(&process.threads).push_back(id);
         self.retain(id);
         self.make_ready(id);
         Ok(id)
-    }
-
-    /// The record of a thread and the frame of its FPU state.
-    fn thread_memory(&self, quota: Id<Quota>) -> Result<(Id<Thread>, FrameNumber)> {
-        let fpu = self.frame_allocate(quota)?;
-        match self.allocate_object::<Thread>(quota) {
-            Ok(id) => Ok((id, fpu)),
-            Err(error) => {
-                self.frame_release(fpu);
-                Err(error)
-            }
-        }
     }
 
     /// Ends a thread, whatever it is doing. The last one of a running process ends the process.

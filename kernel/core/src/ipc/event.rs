@@ -5,31 +5,26 @@
 //! the list of the woken, so that if it ends or turns to something else, the next one is woken in its place: nobody
 //! waits on a queue that has something to tell unless someone is on the way.
 
+use crate::cap::reference::object;
 use crate::id::{Id, Link};
 use crate::kernel::Kernel;
 use crate::list::{InSession, Pending, Queue, Woken};
 use crate::machine::Machine;
-use crate::object::{EventQueue, Header, Interest, Notification, Object, Session, Thread, ThreadState};
+use crate::object::{EventQueue, Interest, Notification, Session, Thread, ThreadState};
 use crate::reaper::Reap;
 use crate::tree::{InEndpoint, InQueue};
 use abi::event::{Mode, BATCH, ERROR, HANG_UP, INTERESTS};
-use abi::{Error, Kind, Result};
+use abi::{Error, Result};
 
 /// Told whether it was asked for or not.
 const ALWAYS: u32 = ERROR | HANG_UP;
 /// Interests that one step of a queue's end frees.
 const STEP: usize = 16;
 
-impl Object for EventQueue {
-    const CAP_KIND: Kind = Kind::EventQueue;
-    fn header(&self) -> &Header {
-        &self.header
-    }
-    fn end<M: Machine>(kernel: &Kernel<M>, id: Id<EventQueue>) {
-        kernel.event_queues[id].ending.set(true);
-        kernel.reap_later(Reap::EventQueue(id));
-    }
-}
+object!(EventQueue, EventQueue, |kernel, id| {
+    kernel.event_queues[id].ending.set(true);
+    kernel.reap_later(Reap::EventQueue(id));
+});
 
 impl<M: Machine> Kernel<M> {
     /// One step of a queue's end: who waits is told, who was woken is let go, some interests are freed. Answers whether
@@ -211,12 +206,7 @@ impl<M: Machine> Kernel<M> {
         let thread = &self.threads[thread_id];
         thread.state.set(ThreadState::Polling);
         thread.event_queue.set(Some(id));
-        let waiters = self.threads.list::<Queue>(&self.event_queues[id].waiters);
-        if first {
-            waiters.push_front(thread_id);
-        } else {
-            waiters.push_back(thread_id);
-        }
+        self.threads.list::<Queue>(&self.event_queues[id].waiters).put(thread_id, first);
         self.deadline_set(thread_id, deadline_ns);
     }
 
@@ -246,13 +236,8 @@ impl<M: Machine> Kernel<M> {
     /// Has a notification told when the queue comes to hold an event, in place of the one before.
     pub(crate) fn queue_tell(&self, id: Id<EventQueue>, notification: Link<Notification>, bits: u64) {
         let queue = &self.event_queues[id];
-        if let Some(notification) = notification {
-            self.retain(notification);
-        }
         queue.bits.set(bits);
-        if let Some(before) = queue.notification.replace(notification) {
-            self.release(before);
-        }
+        self.refer(&queue.notification, notification);
         self.queue_settle(id);
     }
 

@@ -61,10 +61,8 @@ impl<M: Machine> Kernel<M> {
         let space = space.ok_or(Error::Closed)?;
         let id = self.allocate::<Lease>(quota)?;
         let lease = &self.leases[id];
-        lease.space.set(Some(space));
-        self.retain(space);
-        lease.quota.set(Some(quota));
-        self.retain(quota);
+        self.refer(&lease.space, Some(space));
+        self.refer(&lease.quota, Some(quota));
         lease.address.set(address);
         lease.length.set(length);
         lease.access.set(lent.bits());
@@ -92,7 +90,7 @@ impl<M: Machine> Kernel<M> {
         if !matches!(reply.state.get(), ReplyState::Bound | ReplyState::Cancelled) {
             return Err(Error::WrongState);
         }
-        if index >= u64::from(reply.leases_lent()) {
+        if index >= u64::from(reply.lease_count.get()) {
             return Err(Error::BadArgument);
         }
         let lease = reply.leases.get(index as usize).and_then(|lease| lease.get()).ok_or(Error::Cancelled)?;
@@ -215,7 +213,7 @@ impl<M: Machine> Kernel<M> {
     /// Ends all leases of a call: its server's mappings go. None may be held otherwise.
     pub(crate) fn leases_end(&self, reply: Id<Reply>) {
         let reply = &self.replies[reply];
-        if reply.leases_take() == 0 {
+        if reply.lease_count.replace(0) == 0 {
             return;
         }
         for place in &reply.leases {

@@ -4,37 +4,32 @@
 //! without needing memory, until it is acknowledged. In each round of telling every end is told once, before
 //! the calls; a delivered message begins the next round.
 
+use crate::cap::reference::object;
 use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::list::Ended;
 use crate::machine::Machine;
-use crate::object::{Endpoint, Header, Object, Process, Session};
+use crate::object::{Endpoint, Process, Session};
 use crate::tree::InEndpoint;
 use abi::{Error, Handle, Kind, Result, Rights};
 
-impl Object for Session {
-    const CAP_KIND: Kind = Kind::Session;
-    fn header(&self) -> &Header {
-        &self.header
+object!(Session, Session, |kernel, id| {
+    let endpoint_id = kernel.session_endpoint(id);
+    let endpoint = &kernel.endpoints[endpoint_id];
+    kernel.sessions[id].has_ended.set(true);
+    kernel.interests_let_go(id);
+    if endpoint.closed.get() {
+        // Nobody will be told.
+        kernel.session_free(id);
+        kernel.endpoint_free_if_empty(endpoint_id);
+        return;
     }
-    fn end<M: Machine>(kernel: &Kernel<M>, id: Id<Self>) {
-        let endpoint_id = kernel.session_endpoint(id);
-        let endpoint = &kernel.endpoints[endpoint_id];
-        kernel.sessions[id].has_ended.set(true);
-        kernel.interests_let_go(id);
-        if endpoint.closed.get() {
-            // Nobody will be told.
-            kernel.session_free(id);
-            kernel.endpoint_free_if_empty(endpoint_id);
-            return;
-        }
-        kernel.sessions.list::<Ended>(&endpoint.ended).push_back(id);
-        if endpoint.told.get() == 0 {
-            endpoint.told.set(id.raw());
-        }
-        kernel.events_deliver(endpoint_id);
+    kernel.sessions.list::<Ended>(&endpoint.ended).push_back(id);
+    if endpoint.told.get() == 0 {
+        endpoint.told.set(id.raw());
     }
-}
+    kernel.events_deliver(endpoint_id);
+});
 
 impl<M: Machine> Kernel<M> {
     /// The endpoint that a session leads to.

@@ -4,10 +4,11 @@
 //! by physical address, so that what a manifest or a BAR says can be used as it is. No range reaches memory
 //! that the kernel looks after, whatever its numbers: mapping checks that each time.
 
+use crate::cap::reference::object;
 use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
-use crate::object::{DeviceMemory, Header, IoPorts, Object, Quota};
+use crate::object::{DeviceMemory, IoPorts, Quota};
 use abi::memory::PAGE_SIZE;
 use abi::{Error, Kind, Result};
 
@@ -18,26 +19,12 @@ pub const PHYSICAL_PAGES: u64 = 1 << 40;
 /// Pages of registers that the kernel can keep for itself: interrupt controllers, timers.
 pub const KEPT: usize = 16;
 
-impl Object for IoPorts {
-    const CAP_KIND: Kind = Kind::IoPorts;
-    fn header(&self) -> &Header {
-        &self.header
-    }
-    fn end<M: Machine>(kernel: &Kernel<M>, id: Id<IoPorts>) {
-        kernel.free_object(id);
-    }
-}
+object!(IoPorts, IoPorts, |kernel, id| kernel.free_object(id));
 
-impl Object for DeviceMemory {
-    const CAP_KIND: Kind = Kind::DeviceMemory;
-    fn header(&self) -> &Header {
-        &self.header
-    }
-    fn end<M: Machine>(kernel: &Kernel<M>, id: Id<DeviceMemory>) {
-        // Mappings of it are made of addresses; they stay until they are unmapped.
-        kernel.free_object(id);
-    }
-}
+object!(DeviceMemory, DeviceMemory, |kernel, id| {
+    // Mappings of it are made of addresses; they stay until they are unmapped.
+    kernel.free_object(id);
+});
 
 impl IoPorts {
     /// Whether an access of this width (1, 2 or 4 bytes) lies in the range. Errors: `BadArgument`.

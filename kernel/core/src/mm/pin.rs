@@ -5,17 +5,18 @@
 //! the bus manager has stopped the device and releases the domain. Without an IOMMU device addresses are physical ones.
 
 use crate::address::FrameNumber;
+use crate::cap::reference::object;
 use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::list::InDomain;
 use crate::machine::{FrameWords, Machine};
 use crate::mm::fault::Access;
 use crate::mm::lease::needed;
-use crate::object::{DmaDomain, Header, Lease, Memory, Object, Pin, Quota};
+use crate::object::{DmaDomain, Lease, Memory, Pin, Quota};
 use crate::tree::ByTag;
 use abi::memory::{Protection, PAGE_SIZE};
 use abi::message::{buffer, LeaseAccess, RANGES};
-use abi::{Error, Kind, Result};
+use abi::{Error, Result};
 use core::sync::atomic::Ordering::Relaxed;
 
 /// The most pages in a pin of a lease, or of memory that is not one run.
@@ -23,31 +24,19 @@ pub const PIN_PAGES: u64 = 256;
 /// In the first word of the list of frames held: a device may write them.
 const WRITTEN: u64 = 1 << 32;
 
-impl Object for DmaDomain {
-    const CAP_KIND: Kind = Kind::DmaDomain;
-    fn header(&self) -> &Header {
-        &self.header
+object!(DmaDomain, DmaDomain, |kernel, id| {
+    // Pins hold references to it: there are none left.
+    if kernel.domains[id].by_tag.key.get() != 0 {
+        kernel.domains.tree::<ByTag>(&kernel.domains_by_tag).remove(id);
     }
-    fn end<M: Machine>(kernel: &Kernel<M>, id: Id<DmaDomain>) {
-        // Pins hold references to it: there are none left.
-        if kernel.domains[id].by_tag.key.get() != 0 {
-            kernel.domains.tree::<ByTag>(&kernel.domains_by_tag).remove(id);
-        }
-        kernel.free_object(id);
-    }
-}
+    kernel.free_object(id);
+});
 
-impl Object for Pin {
-    const CAP_KIND: Kind = Kind::Pin;
-    fn header(&self) -> &Header {
-        &self.header
+object!(Pin, Pin, |kernel, id| {
+    if !kernel.pins[id].quarantined.get() {
+        kernel.pin_free(id);
     }
-    fn end<M: Machine>(kernel: &Kernel<M>, id: Id<Pin>) {
-        if !kernel.pins[id].quarantined.get() {
-            kernel.pin_free(id);
-        }
-    }
-}
+});
 
 /// The device ranges of a pin, written to an IPC buffer as they are found; neighbours are joined.
 struct Ranges<'a> {
@@ -148,8 +137,7 @@ impl<M: Machine> Kernel<M> {
         }
         let id = self.allocate_object::<Pin>(quota)?;
         let pin = &self.pins[id];
-        pin.memory.set(Some(memory));
-        self.retain(memory);
+        self.refer(&pin.memory, Some(memory));
         object.pins.update(|n| n.saturating_add(1));
         self.pin_link(id, domain, offset, length);
         Ok((id, ranges.count))
@@ -159,8 +147,7 @@ impl<M: Machine> Kernel<M> {
         let pin = &self.pins[id];
         pin.offset.set(offset);
         pin.length.set(length);
-        pin.domain.set(Some(domain));
-        self.retain(domain);
+        self.refer(&pin.domain, Some(domain));
         self.pins.list::<InDomain>(&self.domains[domain].pins).push_back(id);
     }
 
@@ -188,18 +175,11 @@ impl<M: Machine> Kernel<M> {
         }
         let mut ranges = self.ranges(ipc_buffer)?;
         let id = self.allocate_object::<Pin>(quota)?;
-        let table = match self.frame_allocate(quota) {
-            Ok(table) => table,
-            Err(error) => {
-                self.free_object(id);
-                return Err(error);
-            }
-        };
-        if let Err(error) = self.pin_lease_frames(lease, lent, end, table, &mut ranges) {
+        let table = self.frame_allocate(quota).inspect_err(|_| self.free_object(id))?;
+        self.pin_lease_frames(lease, lent, end, table, &mut ranges).inspect_err(|_| {
             self.held_free(table);
             self.free_object(id);
-            return Err(error);
-        }
+        })?;
         let pin = &self.pins[id];
         pin.held.set(table.0);
         pin.lease.set(Some(lease));

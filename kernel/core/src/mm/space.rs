@@ -5,26 +5,20 @@
 //! writable through one mapping and executable through another, of whatever space.
 
 use crate::address::FrameNumber;
+use crate::cap::reference::object;
 use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::mm::mapping::Backing;
-use crate::object::{Header, MappingKind, Object, Quota, Space};
+use crate::object::{MappingKind, Quota, Space};
 use crate::reaper::Reap;
-use crate::tree::InSpace;
 use abi::memory::{Protection, LARGE_PAGE_SIZE, PAGE_SIZE, USER_END, USER_START};
-use abi::{Error, Kind, Result};
+use abi::{Error, Result};
 
-impl Object for Space {
-    const CAP_KIND: Kind = Kind::AddressSpace;
-    fn header(&self) -> &Header {
-        &self.header
-    }
-    fn end<M: Machine>(kernel: &Kernel<M>, id: Id<Space>) {
-        kernel.spaces[id].ending.set(true);
-        kernel.reap_later(Reap::Space(id));
-    }
-}
+object!(Space, AddressSpace, |kernel, id| {
+    kernel.spaces[id].ending.set(true);
+    kernel.reap_later(Reap::Space(id));
+});
 
 impl Space {
     /// One step of a space's end; answers whether it is gone.
@@ -74,17 +68,10 @@ impl<M: Machine> Kernel<M> {
     /// Makes an empty address space without references. Errors: `OutOfQuota`, `OutOfMemory`.
     pub fn space_create(&self, quota: Id<Quota>) -> Result<Id<Space>> {
         let root = self.frame_allocate(quota)?;
-        match self.allocate_object::<Space>(quota) {
-            Ok(id) => {
-                self.machine.space_create(root);
-                self.spaces[id].root.set(root);
-                Ok(id)
-            }
-            Err(error) => {
-                self.frame_release(root);
-                Err(error)
-            }
-        }
+        let id = self.allocate_object::<Space>(quota).inspect_err(|_| self.frame_release(root))?;
+        self.machine.space_create(root);
+        self.spaces[id].root.set(root);
+        Ok(id)
     }
 
     /// Maps whole pages at an address, or (0) where there is room; answers the address. Errors: `BadArgument`
@@ -177,11 +164,7 @@ impl<M: Machine> Kernel<M> {
             return true;
         }
         let to = self.translations_clear(space, kind, start, end.min(range.end));
-        if to == end {
-            self.mapping_remove(id);
-        } else {
-            self.mapping_cut_front(id, to);
-        }
+        self.mapping_take_front(id, to);
         true
     }
 
@@ -196,7 +179,7 @@ impl<M: Machine> Kernel<M> {
         let id = self.mapping_at(space, range.start).ok_or(Error::BadAddress)?;
         let mapping = &self.mappings[id];
         let end = mapping.end().min(range.end);
-        if !Protection::from_bits_truncate(mapping.limit.get()).contains(to) {
+        if !mapping.limit().contains(to) {
             return Err(Error::NoRight);
         }
         if to.is_empty() && mapping.kind.get() == MappingKind::Lease {
@@ -230,13 +213,7 @@ impl<M: Machine> Kernel<M> {
     pub fn space_empty_step(&self, space: Id<Space>) -> bool {
         self.spaces[space].ending.set(true);
         let all = UserRange { start: USER_START, end: USER_END };
-        match self.mappings.tree::<InSpace>(&self.spaces[space].mappings).first() {
-            Some(_) => {
-                self.space_clear_step(space, all);
-                false
-            }
-            None => true,
-        }
+        !self.space_clear_step(space, all)
     }
 
     /// The root of a space's page tables.

@@ -65,11 +65,7 @@ impl<M: Machine> Kernel<M> {
             let other = &self.mappings[id];
             let before = other.space.get() == Some(source) && other.start() < start;
             let copied = other.inherit.get() == Inherit::Copy as u8 && other.kind.get() == MappingKind::Memory;
-            if before && copied {
-                self.cloned_mapping(memory, into, other.start())
-            } else {
-                None
-            }
+            self.cloned_mapping(memory, into, other.start()).filter(|_| before && copied)
         });
         match known {
             Some(clone) => Ok(clone),
@@ -82,11 +78,10 @@ impl<M: Machine> Kernel<M> {
 
     fn clone_mapping(&self, mapping: &Mapping, object: Id<Memory>, into: Id<Space>) -> Result<()> {
         let backing = Backing::Memory(object, mapping.offset_pages.get());
-        let limit = abi::memory::Protection::from_bits_truncate(mapping.limit.get());
         // Until the mapping holds it, nothing does.
         self.retain(object);
-        let made =
-            self.mapping_new(into, mapping.start(), mapping.length_pages.get(), backing, mapping.protection(), limit);
+        let pages = mapping.length_pages.get();
+        let made = self.mapping_new(into, mapping.start(), pages, backing, mapping.protection(), mapping.limit());
         if let Ok(id) = made {
             self.mappings[id].inherit.set(mapping.inherit.get());
             if mapping.inherit.get() == Inherit::Share as u8 {

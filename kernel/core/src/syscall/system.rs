@@ -85,11 +85,8 @@ impl<M: Machine> Kernel<M> {
         if cx.arg(2) == 0 {
             return Err(Error::BadArgument);
         }
-        self.retain(to);
         self.log.watch_bits.set(cx.arg(2));
-        if let Some(before) = self.log.watch.replace(Some(to)) {
-            self.release(before);
-        }
+        self.refer(&self.log.watch, Some(to));
         Ok(Answer::DONE)
     }
 
