@@ -18,7 +18,7 @@ include mk/image.mk
 include mk/test.mk
 include mk/lint.mk
 
-.PHONY: FORCE help setup qemu run bench bench-baseline costs doc reference clean
+.PHONY: FORCE help setup qemu run bench bench-baseline windows costs doc reference clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/\1\t\2/p' $(MAKEFILE_LIST) | grep -v '^\s' \
@@ -44,6 +44,9 @@ bench-baseline: export REASON := $(REASON)
 bench-baseline: run-parts ## write the figures that make test holds the measurements against: REASON='why they changed'
 	@$(if $(REASON),,echo "usage: make bench-baseline REASON='why the figures are what they are now'" >&2; exit 2;) \
 		$(HOST_BIN)/mk-bench --write-baseline "$$REASON"
+
+windows: kernel-measure run-parts ## how long interrupts are off through the worst cases, and how late an urgent thread is
+	@$(HOST_BIN)/mk-bench --windows
 
 costs: run-parts ## measure what each call costs, and write docs/costs.txt and the reference anew
 	@$(HOST_BIN)/mk-bench --write-costs docs/costs.txt

@@ -12,6 +12,7 @@
 //! - [`measure`]: the kernel's operations; [`objects`], [`interrupt`]: more of them; [`server`]: the second process
 //! - [`place`]: the program in init's place, where these are measured
 //! - [`system`]: rows of the system as it is shipped
+//! - [`windows`]: the worst cases for interrupts, in init's place too
 //! - [`costs`]: each call by itself
 #![cfg_attr(target_os = "none", no_std)]
 
@@ -27,3 +28,4 @@ pub mod raw;
 pub mod row;
 pub mod server;
 pub mod system;
+pub mod windows;

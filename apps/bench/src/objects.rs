@@ -29,8 +29,8 @@ pub fn all(counters: &Counters, print: &mut dyn FnMut(&Row)) -> Result<()> {
     Ok(())
 }
 
-/// A call that is to succeed; its first result.
-fn done(call: Call, arguments: [u64; 6]) -> Result<u64> {
+/// A call that is to succeed; its first result. Errors: the call's.
+pub fn done(call: Call, arguments: [u64; 6]) -> Result<u64> {
     let (status, [first, ..]) = raw::any(call, arguments);
     check(status).map(|()| first)
 }

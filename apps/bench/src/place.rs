@@ -4,12 +4,13 @@
 //! It starts itself as an ordinary process, in an account of its own, with what only init could grant: the counters, the
 //! real-time clock. The rows go to the kernel's log; then the machine is switched off.
 
-use crate::{counters, interrupt};
-use abi::boot::InitHandle;
+use crate::{counters, interrupt, windows};
+use abi::boot::{BootWord, InitHandle};
 use abi::initfs::Archive;
 use abi::memory::PAGE_SIZE;
 use abi::start::names;
 use abi::{Error, Handle, Kind, Result, Rights};
+use alloc::vec::Vec;
 use scheme::process::{Account, Command, Status};
 use scheme::rt::{calls, memory};
 
@@ -27,14 +28,26 @@ pub fn is_ours() -> bool {
 
 /// Measures and switches off; returns where that does not work.
 pub fn run() -> Result<()> {
-    let ended = measure();
-    match &ended {
-        Ok(Status::Exited(0)) => log::info!("measured"),
-        Ok(other) => log::error!("ended with {other:?}"),
+    let ended = if asked_for(windows::WORD)? {
+        windows::run(file(InitHandle::Initfs.handle())?)
+    } else {
+        measure().and_then(|status| (status == Status::Exited(0)).then_some(()).ok_or(Error::Closed))
+    };
+    match ended {
+        Ok(()) => log::info!("measured"),
         Err(error) => log::error!("{error}"),
     }
     calls::system_control(InitHandle::System.handle(), 0, 0)?;
     Err(Error::WrongState)
+}
+
+/// Whether a word stands on the kernel's command line.
+fn asked_for(word: &str) -> Result<bool> {
+    let mut words = [0u64; BootWord::CommandLine as usize + abi::boot::COMMAND_LINE / 8];
+    calls::system_info(InitHandle::System.handle(), 0, &mut words)?;
+    let line: Vec<u8> = words.iter().skip(BootWord::CommandLine as usize).flat_map(|word| word.to_le_bytes()).collect();
+    let line = line.split(|byte| *byte == 0).next().unwrap_or(&[]);
+    Ok(line.split(|byte| *byte == b' ').any(|known| known == word.as_bytes()))
 }
 
 fn measure() -> Result<Status> {

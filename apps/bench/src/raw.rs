@@ -196,3 +196,40 @@ pub fn exit_code() -> [u8; 9] {
     let [a, b, c, d] = (Call::ProcessExit as u32).to_le_bytes();
     [0x31, 0xff, 0xb8, a, b, c, d, 0x0f, 0x05]
 }
+
+#[cfg(target_os = "none")]
+core::arch::global_asm!(
+    ".global bench_sleeper",
+    "bench_sleeper:",
+    // rdi is a word that holds 0.
+    "xor esi, esi",
+    "xor edx, edx",
+    "mov eax, {wait}",
+    "syscall",
+    "2: mov eax, {exit}",
+    "syscall",
+    "jmp 2b",
+    wait = const Call::FutexWait as u64,
+    exit = const Call::ThreadExit as u64,
+);
+
+/// Where a thread starts that waits at the word (of value 0) whose address is its argument, and ends when it is woken. It
+/// needs no stack.
+pub fn sleeper() -> u64 {
+    #[cfg(target_os = "none")]
+    {
+        extern "C" {
+            static bench_sleeper: u8;
+        }
+        &raw const bench_sleeper as u64
+    }
+    #[cfg(not(target_os = "none"))]
+    0
+}
+
+/// The code of a thread that waits for the notification in its argument, for ever: `xor esi, esi; mov eax, WAIT; syscall`.
+pub fn waiting_code() -> [u8; 11] {
+    let [a, b, c, d] = (Call::Wait as u32).to_le_bytes();
+    // And again, should it be woken.
+    [0x31, 0xf6, 0xb8, a, b, c, d, 0x0f, 0x05, 0xeb, 0xf5]
+}

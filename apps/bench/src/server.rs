@@ -7,6 +7,7 @@ use abi::message::LeaseAccess;
 use abi::thread::FAULT_TAG;
 use abi::{Error, Handle, Result, Rights};
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use scheme::process::{Command, Process};
 use scheme::rt::{calls, lease};
 
@@ -16,6 +17,10 @@ pub const COPY: u64 = 1;
 pub const MAP: u64 = 2;
 /// The tag that asks it to copy the first word out of lease 0.
 pub const COPY_WORD: u64 = 3;
+/// The tag that asks it to copy [`LARGE`] bytes out of lease 0.
+pub const LARGE_COPY: u64 = 4;
+/// Bytes lent to be copied in many calls.
+pub const LARGE: usize = 1 << 20;
 /// Bytes lent to be copied, and to be mapped.
 pub const COPIED: usize = 4096;
 /// Bytes lent to be mapped.
@@ -56,11 +61,16 @@ pub fn serve() -> Result<()> {
     let reply = calls::reply_create(Handle::SELF_QUOTA)?;
     let mut page = Box::new(Page([0; COPIED]));
     let mut word = [0; 8];
+    let mut large = Vec::new();
     let (mut status, mut tag) = raw::receive(Call::Recv, endpoint, 0, reply);
     while status == 0 {
         match tag {
             COPY => lease::read(reply, 0, 0, &mut page.0)?,
             COPY_WORD => lease::read(reply, 0, 0, &mut word)?,
+            LARGE_COPY => {
+                large.resize(LARGE, 0);
+                lease::read(reply, 0, 0, &mut large)?;
+            }
             MAP => {
                 let pages = lease::map(reply, 0, 0, MAPPED, LeaseAccess::READ)?;
                 pages.read(0, &mut word);

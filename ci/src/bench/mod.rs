@@ -7,9 +7,11 @@
 //! - [`baseline`]: the committed figures, and what is worse than they are
 //! - [`peers`]: what seL4 and Linux take
 //! - [`table`]: all of it to be read
+//! - [`windows`]: how long interrupts are off, and how late an urgent thread is
 
 pub mod baseline;
 pub mod peers;
 pub mod row;
 pub mod run;
 pub mod table;
+pub mod windows;

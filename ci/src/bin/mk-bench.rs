@@ -4,6 +4,7 @@
 //! Without options: three runs and one with fast string moves; a table, and `build/bench.json`. `--check` is one run and no table:
 //! what `make test` does. `--write-baseline REASON` writes the committed figures anew. A fault that [`ci::bench::baseline`] finds
 //! makes the whole fail.
+//! `--windows` measures how long interrupts are off: [`ci::bench::windows`].
 //!
 //! With `--write-costs` or `--check-costs` it measures what each call costs instead: see [`ci::costs`].
 #![forbid(unsafe_code)]
@@ -15,6 +16,7 @@ use ci::bench::baseline::{self, Baseline};
 use ci::bench::row::{beside, together, Row};
 use ci::bench::run::{self, Erms};
 use ci::bench::table::table;
+use ci::bench::windows;
 use ci::context::Context;
 use ci::costs;
 
@@ -30,11 +32,12 @@ fn main() -> ExitCode {
         ["--out", path] => show(&context, Path::new(path)),
         ["--check"] => run::all(&context, Erms::Hidden).and_then(|rows| judge(&context, &rows)),
         ["--write-baseline", reason] => write_baseline(&context, reason),
+        ["--windows"] => show_windows(&context),
         ["--write-costs", path] => write_costs(&context, path),
         ["--check-costs", path] => check_costs(&context, path),
         _ => {
             eprintln!(
-                "usage: mk-bench [--out FILE | --check | --write-baseline REASON | --write-costs FILE | --check-costs FILE]"
+                "usage: mk-bench [--out FILE | --check | --write-baseline REASON | --windows | --write-costs FILE | --check-costs FILE]"
             );
             return ExitCode::from(2);
         }
@@ -80,6 +83,18 @@ fn write_baseline(context: &Context, reason: &str) -> Result<(), String> {
     let rows = run::kernel(context, Erms::Hidden)?;
     all.set(&baseline::compiler(&context.build())?, reason, &rows)?;
     std::fs::write(&path, all.text()).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// How long interrupts are off through the worst cases.
+fn show_windows(context: &Context) -> Result<(), String> {
+    let report = windows::run(context)?;
+    print!("{}", report.table());
+    let faults = report.faults();
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(faults.join("\nbench: "))
+    }
 }
 
 /// Measures what each call costs, and writes it.

@@ -15,6 +15,7 @@
 //! - [`per_cpu`], [`fpu`], [`idle`]: what belongs to a processor, the FPU state of threads, waiting
 //! - [`apic`], [`lines`], [`clock`]: interrupts and time
 //! - [`port`], [`console`], [`stop`], [`panic`]: ports, early console, the ways out
+//! - [`window`]: how long interrupts are off, in the measuring build
 //! - [`machine`]: `Machine` for all of it
 
 pub mod calibration;
@@ -29,5 +30,5 @@ macro_rules! bare {
 }
 bare! {
     apic clock console descriptors early entry fpu idle kernel_space lines machine panic per_cpu platform port start
-    stop trap
+    stop trap window
 }

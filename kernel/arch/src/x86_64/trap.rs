@@ -4,7 +4,7 @@
 use super::layout::{ERROR_VECTOR, INTERRUPTS, INTERRUPT_FIRST, TIMER_VECTOR};
 use super::machine::X86;
 use super::per_cpu::{self, BOOT_CPU};
-use super::{apic, clock, idle};
+use super::{apic, clock, idle, window};
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -54,6 +54,7 @@ unsafe fn entered() -> &'static mut Kernel<X86> {
 pub extern "C" fn syscall() -> *const Registers {
     // SAFETY: an entry.
     let kernel = unsafe { entered() };
+    window::open(None);
     let next = kernel.syscall(BOOT_CPU);
     follow(kernel, next)
 }
@@ -63,6 +64,7 @@ pub extern "C" fn syscall() -> *const Registers {
 pub extern "C" fn call(session: u64, tag: u64, caller: &'static Thread, cpu: &'static Cpu) -> *const Registers {
     // SAFETY: an entry.
     let kernel = unsafe { entered() };
+    window::open(Some(256));
     registers_of(kernel.call_fast(cpu, caller, session, tag))
 }
 
@@ -89,13 +91,14 @@ pub extern "C" fn reply_recv(
 ) -> *const Registers {
     // SAFETY: an entry.
     let kernel = unsafe { entered() };
+    window::open(Some(256 | 2));
     registers_of(kernel.reply_receive_fast(cpu, server, endpoint, tag, reply))
 }
 
 /// The registers of a thread that the short way leads to.
 #[inline(always)]
 fn registers_of(to: Option<Other>) -> *const Registers {
-    to.map_or(core::ptr::null(), |(_, thread)| &raw const thread.registers)
+    to.map_or(core::ptr::null(), |(_, thread)| window::close(&raw const thread.registers))
 }
 
 /// The thread to go on with would go outside the user half.
@@ -110,6 +113,7 @@ pub extern "C" fn astray() -> *const Registers {
 pub extern "C" fn from_user(vector: u64, code: u64) -> *const Registers {
     // SAFETY: an entry.
     let kernel = unsafe { entered() };
+    window::open(Some(vector));
     let next = if vector < 32 {
         let address = if vector == 14 { Cr2::read_raw() } else { 0 };
         kernel.fault(BOOT_CPU, Fault { vector, code, address })
@@ -150,10 +154,10 @@ fn interrupt(kernel: &mut Kernel<X86>, vector: u8) -> Next {
 /// Answers the registers of the thread to run, after waiting while there is none.
 #[inline(always)]
 fn follow(kernel: &mut Kernel<X86>, next: Next) -> *const Registers {
-    match next {
+    window::close(match next {
         Next::Run(id) => &raw const kernel.threads.at(id).registers,
         Next::Idle => wait(kernel),
-    }
+    })
 }
 
 #[inline(never)]
@@ -164,7 +168,9 @@ fn wait(kernel: &mut Kernel<X86>) -> *const Registers {
             watch(kernel);
         }
         let start = clock::now_ns();
+        window::close(core::ptr::null());
         let vector = idle::wait();
+        window::open(Some(u64::from(vector)));
         let waited = clock::now_ns().wrapping_sub(start);
         block.idle_ns.store(block.idle_ns.load(Relaxed).wrapping_add(waited), Relaxed);
         per_cpu::count(&block.entries);
