@@ -14,7 +14,7 @@ use super::descriptors::{USER_CODE, USER_DATA};
 use super::layout::{DIRECT, USER_LIMIT};
 use super::per_cpu::PerCpu;
 use super::{fpu, trap};
-use abi::call::Call;
+use abi::call::{Call, FIRST};
 use core::arch::global_asm;
 use core::mem::{offset_of, size_of};
 use kernel_core::object::{Registers, Thread};
@@ -27,6 +27,10 @@ const _: () = assert!(offset_of!(Thread, registers) == 0, "registers come first 
 const _: () = assert!(size_of::<Registers>() == 20 * 8, "the entry code knows every register");
 
 const IA32_FS_BASE: u32 = 0xc000_0100;
+/// One bit for each call that is tried the brief way, by its number after the first.
+static BRIEF: u128 = {
+    1 << (Call::ThreadId as u64 - FIRST) | 1 << (Call::Notify as u64 - FIRST) | 1 << (Call::Wait as u64 - FIRST)
+};
 /// Bytes from one stub to the next.
 const STUB: usize = 16;
 
@@ -161,7 +165,12 @@ global_asm!(
     "xor edx, edx",
     "5: mov [rsp + {rax}], rax",
     "mov [rsp + {rdx}], rdx",
-    // What is answered at once, with the words where they are.
+    // What may be answered at once, with the words where they are.
+    "lea rcx, [rax - {first_number}]",
+    "cmp rcx, 127",
+    "ja 18f",
+    "bt dword ptr [{brief_numbers}], ecx",
+    "jnc 18f",
     "mov rdi, rsp",
     "mov rsi, gs:[{cpu}]",
     "mov rdx, rax",
@@ -344,6 +353,8 @@ global_asm!(
     reply_recv_number = const Call::ReplyRecv as u64,
     call = sym trap::call,
     brief = sym trap::brief,
+    brief_numbers = sym BRIEF,
+    first_number = const FIRST,
     reply_recv = sym trap::reply_recv,
     syscall = sym trap::syscall,
     trap = sym trap::from_user,
