@@ -89,7 +89,7 @@ impl<M: Machine> Kernel<M> {
     /// Something more is to be done before anyone runs.
     pub(crate) fn reap_more(&self) {
         self.reaper.waiting.update(|n| n.wrapping_add(1));
-        self.here().attention.set(true);
+        self.cpus.iter().for_each(|cpu| cpu.attention.set(true));
     }
 
     /// Takes the first off one of the stacks.
@@ -106,11 +106,11 @@ impl<M: Machine> Kernel<M> {
         self.reaper.waiting.get() != 0
     }
 
-    /// Takes steps until nothing is left, or an interrupt is pending (after one step at least).
+    /// Takes steps until nothing is left, an interrupt is pending, or another processor waits (after one step at least).
     pub fn reap(&mut self) {
         while self.reap_pending() {
             self.reap_one();
-            if self.machine.interrupt_pending() {
+            if self.machine.is_wanted() || self.machine.interrupt_pending() {
                 return;
             }
         }

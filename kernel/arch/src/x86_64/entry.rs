@@ -13,10 +13,11 @@
 use super::descriptors::{USER_CODE, USER_DATA};
 use super::layout::{DIRECT, USER_LIMIT};
 use super::per_cpu::PerCpu;
-use super::{fpu, trap};
+use super::{fpu, smp, trap};
 use abi::call::{Call, FIRST};
 use core::arch::global_asm;
 use core::mem::{offset_of, size_of};
+use kernel_core::lock::Lock;
 use kernel_core::object::{Registers, Thread};
 use x86_64::registers::model_specific::{Efer, EferFlags, LStar, SFMask, Star};
 use x86_64::registers::rflags::RFlags;
@@ -131,6 +132,8 @@ global_asm!(
     // Words alone, to or from a server: the short way, with the words where they are.
     "test rdx, rdx",
     "jnz 5f",
+    "cmp byte ptr gs:[{among_others}], 0",
+    "jne 5f",
     "cmp rax, {call_number}",
     "jne 4f",
     "mov rdx, rsp",
@@ -171,6 +174,8 @@ global_asm!(
     "ja 18f",
     "bt dword ptr [{brief_numbers}], ecx",
     "jnc 18f",
+    "cmp byte ptr gs:[{among_others}], 0",
+    "jne 18f",
     "mov rdi, rsp",
     "mov rsi, gs:[{cpu}]",
     "mov rdx, rax",
@@ -199,7 +204,10 @@ global_asm!(
     "mov rcx, [rax + {fs_base}]",
     "cmp rcx, gs:[{loaded_fs_base}]",
     "jne 8f",
-    "1: cmp qword ptr [rax + {full}], 0",
+    // All that is the thread's is loaded: others may have the kernel.
+    "1: cmp byte ptr gs:[{locked}], 0",
+    "jne 19f",
+    "18: cmp qword ptr [rax + {full}], 0",
     "jne 2f",
     "restore rax",
     "mov rcx, [rax + {rip}]",
@@ -211,6 +219,9 @@ global_asm!(
     "8: load_thread",
     "mov rax, r8",
     "jmp 1b",
+    "19: mov byte ptr gs:[{locked}], 0",
+    "inc dword ptr [rip + {lock} + {turn}]",
+    "jmp 18b",
     // Where `iretq` goes has to be in the user half: a jump elsewhere faults on some processors when it is made already.
     "9: call {astray}",
     "jmp resume_user",
@@ -343,6 +354,10 @@ global_asm!(
     user_bits = const USER_LIMIT.trailing_zeros(),
     astray = sym trap::astray,
     cpu = const offset_of!(PerCpu, cpu),
+    among_others = const offset_of!(PerCpu, among_others),
+    locked = const offset_of!(PerCpu, locked),
+    lock = sym smp::LOCK,
+    turn = const Lock::TURN,
     registers = const offset_of!(PerCpu, registers),
     user_rsp = const offset_of!(PerCpu, user_rsp),
     stack = const offset_of!(PerCpu, stack),

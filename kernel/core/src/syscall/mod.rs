@@ -118,7 +118,7 @@ impl Answer {
 }
 
 /// Bytes in the `syscall` instruction (SDM 2B, SYSCALL: 0F 05).
-const SYSCALL_LENGTH: u64 = 2;
+pub(crate) const SYSCALL_LENGTH: u64 = 2;
 
 macro_rules! dispatcher {
     ($($number:literal $variant:ident $name:ident [$($need:tt)*] $lock:ident $wait:ident
@@ -323,6 +323,10 @@ impl<M: Machine> Kernel<M> {
     #[cold]
     fn leave_reaping(&mut self, cpu: CpuId) -> Next {
         self.reap();
+        if self.reap_pending() && self.machine.is_wanted() {
+            // Whoever waits goes first, and goes on with this: no user code runs here until nothing is half gone.
+            return Next::Again;
+        }
         loop {
             let next = self.settle(cpu);
             let Next::Run(thread) = next else { return next };

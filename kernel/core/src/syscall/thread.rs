@@ -41,6 +41,14 @@ impl<M: Machine> Kernel<M> {
         Ok(Answer::DONE)
     }
 
+    /// `thread_affinity`. Errors: `BadArgument` (no such processor), `Closed` (it has ended).
+    pub fn thread_affinity(&self, cx: &Context) -> Result<Answer> {
+        let id = cx.id::<Thread>();
+        self.threads[id].process.get().ok_or(Error::Closed)?;
+        self.thread_bind(id, cx.arg(1))?;
+        Ok(Answer::DONE)
+    }
+
     /// `thread_cancel`. Errors: `WrongState` (it waits for nothing), `Closed` (it has ended).
     pub fn thread_cancel(&self, cx: &Context) -> Result<Answer> {
         let thread = cx.id::<Thread>();
