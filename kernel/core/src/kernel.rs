@@ -215,7 +215,8 @@ fn backed<M: Machine, T: ArenaItem>(machine: &M, frames: &Frames, items: usize) 
 /// What belongs to each processor; nothing runs there yet.
 fn cpus<M: Machine>(machine: &M, frames: &Frames) -> Result<&'static [Cpu]> {
     let cpus = backed::<M, Cpu>(machine, frames, machine.cpu_count().clamp(1, CPUS))?;
-    for cpu in cpus {
+    for (number, cpu) in cpus.iter().enumerate() {
+        cpu.id.set(CpuId(number as u8));
         cpu.attention.set(true);
         cpu.armed_ns.set(crate::sched::NEVER);
     }

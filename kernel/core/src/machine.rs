@@ -124,6 +124,8 @@ pub trait Machine: Sized + 'static {
     const ARENA_PAGES: usize;
     /// Interrupts that can be allocated: ids are below this.
     const INTERRUPTS: usize;
+    /// Whether `syscall` finds the message registers in memory like all others: a test machine has no other place for them.
+    const WORDS_IN_MEMORY: bool = false;
     /// The fault planted in the core: one of [`Fault`]. A constant, so it costs nothing.
     const FAULT: u8 = Fault::NONE;
 

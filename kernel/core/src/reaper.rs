@@ -42,7 +42,7 @@ macro_rules! reaped {
                     $(Reap::$what(id) => (&self.reaper.$stack, &self.arena::<$type>()[id].next_reap, id.raw()),)+
                 };
                 next.set(head.replace(raw));
-                self.reaper.waiting.update(|n| n.wrapping_add(1));
+                self.reap_more();
             }
 
             /// One step. What it puts on the same stack must not be taken for what it works on: so that is taken off
@@ -86,6 +86,12 @@ reaped! {
 }
 
 impl<M: Machine> Kernel<M> {
+    /// Something more is to be done before anyone runs.
+    pub(crate) fn reap_more(&self) {
+        self.reaper.waiting.update(|n| n.wrapping_add(1));
+        self.here().attention.set(true);
+    }
+
     /// Takes the first off one of the stacks.
     fn reap_take<T: InKernel>(&self, head: &Field<u32>, next: impl Fn(&T) -> &Field<u32>) -> Link<T> {
         let id = Id::<T>::try_new(head.get() as usize)?;

@@ -135,6 +135,8 @@ impl<const FAULT: u8> Machine for TestMachine<FAULT> {
     const INTERRUPTS: usize = 32;
     const FAULT: u8 = FAULT;
 
+    const WORDS_IN_MEMORY: bool = true;
+
     fn cpu(&self) -> CpuId {
         CpuId(self.cpu.get())
     }

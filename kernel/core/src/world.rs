@@ -151,6 +151,9 @@ impl<const FAULT: u8> World<FAULT> {
 
     /// The current thread enters the kernel with the registers it has.
     pub fn syscall(&mut self) -> Next {
+        if let Some(thread) = self.kernel.here().current.get() {
+            self.kernel.threads[thread].registers.full_frame.set(0);
+        }
         let next = self.kernel.syscall(CPU);
         self.check();
         next

@@ -1,5 +1,5 @@
 //! The FPU state of threads: one frame a thread, saved and restored when
-//! another thread runs.
+//! another thread runs (`entry`).
 //!
 //! The kernel itself is built without floating point. XSAVE where the processor has it (with
 //! XSAVEOPT's short cuts), FXSAVE else. Images are written by the kernel alone, so a restore can't
@@ -8,25 +8,36 @@
 use super::features::Features;
 use super::kernel_space::Direct;
 use super::per_cpu;
-use core::arch::asm;
-use core::sync::atomic::{AtomicU64, AtomicU8, Ordering::Relaxed};
+use core::cell::UnsafeCell;
+use core::sync::atomic::Ordering::Relaxed;
 use kernel_core::address::FrameNumber;
 use x86_64::registers::xcontrol::XCr0;
 
-const FX: u8 = 0;
-const X: u8 = 1;
-const XOPT: u8 = 2;
+/// FXSAVE.
+pub const FX: u8 = 0;
+/// XSAVE.
+pub const X: u8 = 1;
+/// XSAVEOPT.
+pub const XOPT: u8 = 2;
 
-static KIND: AtomicU8 = AtomicU8::new(FX);
-static COMPONENTS: AtomicU64 = AtomicU64::new(0);
+/// Where a state is put that nobody needs.
+#[repr(C, align(4096))]
+struct Nobody(UnsafeCell<[u8; 4096]>);
+// SAFETY: only the processor's save instructions write here, and nothing reads what they wrote.
+unsafe impl Sync for Nobody {}
+
+static NOBODY: Nobody = Nobody(UnsafeCell::new([0; 4096]));
 
 /// Turns on what is to be saved. CR4 is set already.
 pub fn initialise(features: &Features) {
+    let block = per_cpu::this();
+    block.fpu_area.store(NOBODY.0.get() as u64, Relaxed);
     if features.xsave {
         // SAFETY: CPUID lists these components, and CR4.OSXSAVE is on.
         unsafe { XCr0::write_raw(features.components) };
-        COMPONENTS.store(features.components, Relaxed);
-        KIND.store(if features.xsaveopt { XOPT } else { X }, Relaxed);
+        // All that are saved have numbers below 32.
+        block.fpu_components.store(features.components as u32, Relaxed);
+        block.fpu_kind.store(if features.xsaveopt { XOPT } else { X }, Relaxed);
     }
 }
 
@@ -40,39 +51,12 @@ pub fn fresh(frame: FrameNumber) {
     }
 }
 
-/// Puts the state in the processor away and loads `to`'s.
-pub fn switch(to: FrameNumber) {
-    let block = per_cpu::this();
-    let from = block.fpu.load(Relaxed);
-    let kind = KIND.load(Relaxed);
-    let components = COMPONENTS.load(Relaxed);
-    let (low, high) = (components as u32, (components >> 32) as u32);
-    // SAFETY: 1. both frames are RAM in the direct map and belong to threads' FPU states alone: the
-    // core tells (`fpu_forget`) before it frees one; 2. a page is aligned as XSAVE asks and, by the
-    // choice of components, large enough; 3. `to` holds what `fresh` or a save wrote.
-    unsafe {
-        if from != 0 {
-            let area = Direct::pointer(FrameNumber(from));
-            match kind {
-                XOPT => asm!("xsaveopt64 [{}]", in(reg) area, in("eax") low, in("edx") high, options(nostack)),
-                X => asm!("xsave64 [{}]", in(reg) area, in("eax") low, in("edx") high, options(nostack)),
-                _ => asm!("fxsave64 [{}]", in(reg) area, options(nostack)),
-            }
-        }
-        let area = Direct::pointer(to);
-        match kind {
-            FX => asm!("fxrstor64 [{}]", in(reg) area, options(nostack)),
-            _ => asm!("xrstor64 [{}]", in(reg) area, in("eax") low, in("edx") high, options(nostack)),
-        }
-    }
-    block.fpu.store(to.0, Relaxed);
-}
-
-/// The frame stops being a thread's state: nothing is saved to it any more.
+/// The frame stops being a thread's state: nothing is saved to it any more, and its thread's registers are no longer where an
+/// entry would save them.
 pub fn forget(frame: FrameNumber) {
     let block = per_cpu::this();
-    if block.fpu.load(Relaxed) == frame.0 {
-        block.fpu.store(0, Relaxed);
-        block.thread.store(0, Relaxed);
+    if block.fpu_area.load(Relaxed) == Direct::pointer(frame) as u64 {
+        block.fpu_area.store(NOBODY.0.get() as u64, Relaxed);
+        block.registers.store(0, Relaxed);
     }
 }

@@ -5,7 +5,7 @@
 //! knows the offsets of the first fields.
 
 use super::kernel_space;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicU8, Ordering::Relaxed};
 use kernel_core::address::{CpuId, FrameNumber};
 use x86_64::registers::control::{Cr3, Cr3Flags};
 use x86_64::registers::model_specific::{GsBase, KernelGsBase};
@@ -21,16 +21,20 @@ pub struct PerCpu {
     pub user_rsp: AtomicU64,
     /// Top of the kernel stack.
     pub stack: AtomicU64,
+    /// What the core keeps of this processor: its `Cpu`.
+    pub cpu: AtomicU64,
     /// This block's own address.
     pub own: AtomicU64,
     /// Whether SMAP is on: then entries from user mode clear AC.
     pub smap: AtomicU64,
     /// The root that is loaded.
     pub root: AtomicU32,
-    /// The thread whose FPU state and FS base are in the processor: its FPU frame, 0 for none.
-    pub fpu: AtomicU32,
-    /// The thread that all of the above belongs to, as a raw id; 0: none.
-    pub thread: AtomicU32,
+    /// XSAVE's components of FPU states.
+    pub fpu_components: AtomicU32,
+    /// Where the FPU state in the processor is put away: of the thread whose registers these are, or nobody's.
+    pub fpu_area: AtomicU64,
+    /// How: `fpu`'s kinds.
+    pub fpu_kind: AtomicU8,
     /// The vector that ended an idle wait; 0: none.
     pub idle_vector: AtomicU32,
     /// The FS base that is loaded.
@@ -55,11 +59,13 @@ static BOOT: PerCpu = PerCpu {
     registers: AtomicU64::new(0),
     user_rsp: AtomicU64::new(0),
     stack: AtomicU64::new(0),
+    cpu: AtomicU64::new(0),
     own: AtomicU64::new(0),
     smap: AtomicU64::new(0),
     root: AtomicU32::new(0),
-    fpu: AtomicU32::new(0),
-    thread: AtomicU32::new(0),
+    fpu_components: AtomicU32::new(0),
+    fpu_area: AtomicU64::new(0),
+    fpu_kind: AtomicU8::new(0),
     idle_vector: AtomicU32::new(0),
     fs_base: AtomicU64::new(0),
     deadline_ns: AtomicU64::new(0),

@@ -1,21 +1,19 @@
 //! What each way into the kernel does, in Rust: call the core, follow what it
 //! says.
 
-use super::layout::{ERROR_VECTOR, INTERRUPTS, INTERRUPT_FIRST, TIMER_VECTOR, USER_LIMIT};
+use super::layout::{ERROR_VECTOR, INTERRUPTS, INTERRUPT_FIRST, TIMER_VECTOR};
 use super::machine::X86;
 use super::per_cpu::{self, BOOT_CPU};
-use super::{apic, clock, fpu, idle};
+use super::{apic, clock, idle};
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use kernel_core::address::FrameNumber;
-use kernel_core::object::Registers;
 use kernel_core::fault::Fault;
+use kernel_core::ipc::fast::Other;
+use kernel_core::object::{Cpu, Registers, Thread};
 use kernel_core::{Kernel, Next};
 use spin::Once;
 use x86_64::registers::control::Cr2;
-use x86_64::registers::model_specific::FsBase;
-use x86_64::VirtAddr;
 
 struct Global(UnsafeCell<MaybeUninit<Kernel<X86>>>);
 // SAFETY: one processor runs, and entries do not nest.
@@ -60,6 +58,41 @@ pub extern "C" fn syscall() -> *const Registers {
     follow(kernel, next)
 }
 
+/// `call` was executed with words alone: the short way, or null where that is not to be had. Its registers but for rax, rdx
+/// and the words are saved. The entry code passes the thread whose registers these are, and the processor's `Cpu`.
+pub extern "C" fn call(session: u64, tag: u64, caller: &'static Thread, cpu: &'static Cpu) -> *const Registers {
+    // SAFETY: an entry.
+    let kernel = unsafe { entered() };
+    registers_of(kernel.call_fast(cpu, caller, session, tag))
+}
+
+/// The same for `reply_recv`, whose reply object comes in r8.
+pub extern "C" fn reply_recv(
+    endpoint: u64,
+    tag: u64,
+    server: &'static Thread,
+    cpu: &'static Cpu,
+    reply: u64,
+) -> *const Registers {
+    // SAFETY: an entry.
+    let kernel = unsafe { entered() };
+    registers_of(kernel.reply_receive_fast(cpu, server, endpoint, tag, reply))
+}
+
+/// The registers of a thread that the short way leads to.
+#[inline(always)]
+fn registers_of(to: Option<Other>) -> *const Registers {
+    to.map_or(core::ptr::null(), |(_, thread)| &raw const thread.registers)
+}
+
+/// The thread to go on with would go outside the user half.
+pub extern "C" fn astray() -> *const Registers {
+    // SAFETY: on the way out of an entry, whose reference has ended.
+    let kernel = unsafe { entered() };
+    let next = kernel.fault(BOOT_CPU, Fault { vector: 13, code: 0, address: 0 });
+    follow(kernel, next)
+}
+
 /// A fault or an interrupt in user mode; its registers are saved.
 pub extern "C" fn from_user(vector: u64, code: u64) -> *const Registers {
     // SAFETY: an entry.
@@ -101,77 +134,31 @@ fn interrupt(kernel: &mut Kernel<X86>, vector: u8) -> Next {
     }
 }
 
-/// Answers the registers of the thread to run, after making the processor ready for it.
+/// Answers the registers of the thread to run, after waiting while there is none.
 #[inline(always)]
 fn follow(kernel: &mut Kernel<X86>, next: Next) -> *const Registers {
-    let block = per_cpu::this();
-    if let Next::Run(id) = next {
-        let registers = &kernel.threads[id].registers;
-        // The thread that was here last: its root and its FPU state are loaded (`fpu_forget` forgets the
-        // thread too). An instruction pointer outside the lower half would fault at the way out.
-        if block.thread.load(Relaxed) == id.raw()
-            && block.fs_base.load(Relaxed) == registers.fs_base.get()
-            && registers.rip.get() < USER_LIMIT
-        {
-            return registers;
-        }
+    match next {
+        Next::Run(id) => &raw const kernel.threads.at(id).registers,
+        Next::Idle => wait(kernel),
     }
-    follow_far(kernel, next)
 }
 
-/// Waits while there is nothing to run; then loads what the thread to run needs.
 #[inline(never)]
-fn follow_far(kernel: &mut Kernel<X86>, mut next: Next) -> *const Registers {
+fn wait(kernel: &mut Kernel<X86>) -> *const Registers {
     let block = per_cpu::this();
     loop {
-        let Next::Run(id) = next else {
-            if let Some(watch) = WATCH.get() {
-                watch(kernel);
-            }
-            let start = clock::now_ns();
-            let vector = idle::wait();
-            let waited = clock::now_ns().wrapping_sub(start);
-            block.idle_ns.store(block.idle_ns.load(Relaxed).wrapping_add(waited), Relaxed);
-            per_cpu::count(&block.entries);
-            next = interrupt(kernel, vector);
-            continue;
-        };
-        let thread = &kernel.threads[id];
-        let registers = &thread.registers;
-        if registers.rip.get() >= USER_LIMIT {
-            next = kernel.fault(BOOT_CPU, Fault { vector: 13, code: 0, address: 0 });
-            continue;
+        if let Some(watch) = WATCH.get() {
+            watch(kernel);
         }
-        let root = thread.root.get();
-        if block.root.load(Relaxed) != root.0 {
-            per_cpu::load_root(root);
+        let start = clock::now_ns();
+        let vector = idle::wait();
+        let waited = clock::now_ns().wrapping_sub(start);
+        block.idle_ns.store(block.idle_ns.load(Relaxed).wrapping_add(waited), Relaxed);
+        per_cpu::count(&block.entries);
+        if let Next::Run(id) = interrupt(kernel, vector) {
+            return &raw const kernel.threads.at(id).registers;
         }
-        let state = thread.fpu.get();
-        if block.fpu.load(Relaxed) != state.0 {
-            change(state, registers);
-        } else if block.fs_base.load(Relaxed) != registers.fs_base.get() {
-            set_fs_base(registers.fs_base.get());
-        }
-        block.registers.store(&raw const *registers as u64, Relaxed);
-        block.thread.store(id.raw(), Relaxed);
-        return registers;
     }
-}
-
-/// Another thread runs than before. The FS base is always written: user code may have changed it by
-/// loading a selector.
-fn change(state: FrameNumber, registers: &Registers) {
-    fpu::switch(state);
-    set_fs_base(registers.fs_base.get());
-    if FIRST_USER.load(Relaxed) == 0 {
-        FIRST_USER.store(clock::tsc(), Relaxed);
-    }
-}
-
-fn set_fs_base(base: u64) {
-    // A base outside the lower half would fault here; the core refuses it before.
-    FsBase::write(VirtAddr::new_truncate(if base < USER_LIMIT { base } else { 0 }));
-    per_cpu::this().fs_base.store(base, Relaxed);
 }
 
 /// The frame that the processor pushes.
@@ -225,8 +212,10 @@ pub fn run(watch: Watch) -> ! {
     WATCH.call_once(|| watch);
     // SAFETY: the one call at the end of boot, after `keep`; not nested in an entry.
     let kernel = unsafe { entered() };
+    per_cpu::this().cpu.store(&raw const *kernel.here() as u64, Relaxed);
     let next = kernel.reschedule(BOOT_CPU);
     let registers = follow(kernel, next);
-    // SAFETY: `follow` has loaded all that the thread needs; boot's stack holds nothing that is used again.
+    FIRST_USER.store(clock::tsc(), Relaxed);
+    // SAFETY: boot's stack holds nothing that is used again.
     unsafe { super::entry::leave(registers) }
 }

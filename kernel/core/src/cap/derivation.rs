@@ -163,7 +163,7 @@ impl<M: Machine> Kernel<M> {
             let place = self.reaper.revocations.iter().find(|p| p.get() == 0).ok_or(Error::Retry)?;
             place.set(cap.raw());
             self.reaper.revoking.update(|n| n.wrapping_add(1));
-            self.reaper.waiting.update(|n| n.wrapping_add(1));
+            self.reap_more();
             entry.flags.update(|f| f | REVOKING);
         }
         Ok(starts)

@@ -9,6 +9,7 @@ use crate::id::{Id, Link};
 use crate::kernel::Kernel;
 use crate::machine::{Fault, Machine};
 use crate::object::{Cap, Process};
+use crate::syscall::Context;
 use abi::{Error, Handle, Kind, Result, Rights};
 
 /// `Cap::flags`: its descendants are being removed.
@@ -55,6 +56,13 @@ impl Cap {
     pub(crate) fn restrict(&self, rights: Rights) {
         self.word.update(|word| word & (HANDLE_AND_KIND | u64::from(rights.bits()) << RIGHTS_SHIFT));
     }
+    /// Whether it is named by this handle (a whole register), and is of this kind with this right.
+    #[inline(always)]
+    pub(crate) fn matches(&self, handle: u64, kind: Kind, right: Rights) -> bool {
+        let asked = (kind as u64) << KIND_SHIFT | u64::from(right.bits()) << RIGHTS_SHIFT;
+        // A sum, so that nothing in the upper half of the register goes unseen.
+        self.word.get() & (HANDLE_AND_KIND | asked) == handle.wrapping_add(asked)
+    }
     /// What it allows.
     pub fn rights(&self) -> Rights {
         Rights::from_bits_truncate((self.word.get() >> RIGHTS_SHIFT) as u16)
@@ -71,6 +79,12 @@ impl<M: Machine> Kernel<M> {
     pub fn cap_holder(&self, cap: Id<Cap>) -> Id<Process> {
         let number = cap.index().checked_div(M::TABLE_ENTRIES).and_then(Id::try_new);
         number.expect("invariant: table 0 is never used")
+    }
+
+    /// Has the calling thread know how much of its table it may look at on the message path.
+    pub(crate) fn table_known(&self, cx: &Context) {
+        let entries = self.processes[cx.process].table_pages.get().wrapping_mul(PER_PAGE);
+        self.threads[cx.thread].table_entries.set(entries);
     }
 
     /// The entry at an index of a process's table, where the table has a page there.

@@ -99,7 +99,7 @@ impl<M: Machine> Kernel<M> {
         match thread.state.get() {
             ThreadState::AwaitingReply => {
                 if let Some(reply) = thread.reply.get() {
-                    self.replies[reply].mark_irregular();
+                    self.replies[reply].short.set(None);
                 }
             }
             ThreadState::Receiving => self.serve_no_more(id),

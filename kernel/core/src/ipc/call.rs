@@ -1,95 +1,18 @@
 //! Sending: `call` and `send`.
 //!
-//! The fast path is a straight line of reasons to give up, then one commit that can't fail. Everything it gives
-//! up on goes to the slow path, which has the same meaning and all the extras. See `receive` for its
-//! counterpart.
+//! This is the path with all the extras; see `fast` for the short one, and `receive` for the counterpart.
 
 use crate::id::Id;
-use crate::ipc::transfer::{words_copy, Allowed};
+use crate::ipc::transfer::Allowed;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::object::{Endpoint, Reply, ReplyState, Session, Thread, ThreadState};
-use crate::sched::donation::{donors_set_one, urgency_key, Donating};
+use crate::sched::donation::{urgency_key, Donating};
 use crate::syscall::{Answer, Context};
 use abi::message::Extras;
 use abi::{Error, Result};
 
 impl<M: Machine> Kernel<M> {
-    /// Sends a call through a session; the answer is written when it comes. Errors: `Closed` (nobody can receive from
-    /// the endpoint any more), `TimedOut` (the deadline has passed already), and those of `outgoing`.
-    #[inline]
-    pub(crate) fn call_session(&self, cx: &Context, session: Id<Session>) -> Result<Answer> {
-        if self.call_fast(cx, session) {
-            return Ok(Answer::Written);
-        }
-        self.call_slow(cx, session)
-    }
-
-    /// A call with nothing beside the words, to a server that waits for it: answers whether it was made.
-    #[inline]
-    fn call_fast(&self, cx: &Context, session_id: Id<Session>) -> bool {
-        let (tag, extras) = (cx.arg(1), cx.arg(2));
-        // Words only: nothing in the IPC buffer has to be read, nothing can fail.
-        if extras != Extras::NONE.0 {
-            return false;
-        }
-        let session = &self.sessions[session_id];
-        let Some(endpoint_id) = session.endpoint.get() else { return false };
-        let endpoint = &self.endpoints[endpoint_id];
-        // A server waits. (Then no other sender does: at most one of the queues holds anyone.)
-        let Some(to) = Id::<Thread>::try_new(endpoint.receivers.first.get() as usize) else { return false };
-        // Its wait has no deadline that would have to be taken out of its tree.
-        let server = &self.threads[to];
-        if server.deadline.level.get() != 0 {
-            return false;
-        }
-        // It owes no other answer, so that its priority follows from this caller's alone.
-        if server.donors.get() != 0 {
-            return false;
-        }
-        // Nobody else waits beside it.
-        if endpoint.receivers.last.get() != to.raw() {
-            return false;
-        }
-        // It is the one that inherits from the queue, so that nothing changes there.
-        if endpoint.server.get() != Some(to) {
-            return false;
-        }
-        let Some(reply_id) = server.reply.get() else { return false };
-        // No more urgent thread is ready: the server will be at least as urgent as its caller.
-        let caller = &self.threads[cx.thread];
-        let urgency = endpoint.request_urgency.get();
-        let priority = caller.priority.get().max(server.base_priority.get()).max(urgency);
-        if !self.may_switch(priority) {
-            return false;
-        }
-
-        // From here on nothing gives up.
-        let reply = &self.replies[reply_id];
-        endpoint.receivers.first.set(0);
-        endpoint.receivers.last.set(0);
-        self.round_begin(endpoint);
-        reply.state.set(ReplyState::Bound);
-        reply.caller.set(Some(cx.thread));
-        reply.receiver.set(Some(to));
-        reply.endpoint.set(Some(endpoint_id));
-        reply.endpoint_number.set(endpoint.header.object_id.get());
-        donors_set_one(&server.donors, reply_id, &reply.donating, caller.priority.get());
-        caller.reply.set(Some(reply_id));
-        caller.state.set(ThreadState::AwaitingReply);
-        self.message_count(cx, caller);
-        server.priority.set(priority);
-        let registers = &server.registers;
-        registers.rax.set(0);
-        registers.rdi.set(session.in_endpoint.key.get());
-        registers.rsi.set(tag);
-        registers.rdx.set(0);
-        registers.r8.set(caller.account.get());
-        words_copy(&caller.registers, registers);
-        self.switch_at(cx.cpu, to, server);
-        true
-    }
-
     /// A thread sends a message through the capability it named.
     #[inline(always)]
     fn message_count(&self, cx: &Context, caller: &Thread) {
@@ -99,12 +22,15 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    fn call_slow(&self, cx: &Context, session: Id<Session>) -> Result<Answer> {
+    /// Sends a call through a session; the answer is written when it comes. Errors: `Closed` (nobody can receive from
+    /// the endpoint any more), `TimedOut` (the deadline has passed already), and those of `outgoing`.
+    pub(crate) fn call_session(&self, cx: &Context, session: Id<Session>) -> Result<Answer> {
         let endpoint_id = self.session_endpoint(session);
         let endpoint = &self.endpoints[endpoint_id];
         if endpoint.closed.get() {
             return Err(Error::Closed);
         }
+        self.table_known(cx);
         let allowed = Allowed { leases: true, deadline: true };
         let out = self.outgoing(cx.thread, cx.process, Extras(cx.arg(2)), allowed)?;
         let deadline_ns = out.deadline_ns;
@@ -175,7 +101,12 @@ impl<M: Machine> Kernel<M> {
         reply.endpoint.set(Some(endpoint));
         reply.endpoint_number.set(self.endpoints[endpoint].header.object_id.get());
         let key = urgency_key(caller.priority.get(), u64::from(reply_id.raw()));
-        self.replies.tree::<Donating>(&server.donors).insert(reply_id, key);
+        let donors = self.replies.tree::<Donating>(&server.donors);
+        if let Some(other) = donors.first() {
+            // It is not the only one any more.
+            self.replies[other].short.set(None);
+        }
+        donors.insert(reply_id, key);
         caller.reply.set(Some(reply_id));
         caller.state.set(ThreadState::AwaitingReply);
     }

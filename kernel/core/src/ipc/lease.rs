@@ -78,7 +78,7 @@ impl<M: Machine> Kernel<M> {
     pub fn reply_lease(&self, reply: Id<Reply>, index: u64) -> Result<Id<Lease>> {
         let reply = &self.replies[reply];
         Error::WrongState.when(!matches!(reply.state.get(), ReplyState::Bound | ReplyState::Cancelled))?;
-        Error::BadArgument.when(index >= u64::from(reply.leases_lent()))?;
+        Error::BadArgument.when(index >= u64::from(reply.lease_count.get()))?;
         let lease = reply.leases.get(index as usize).and_then(|lease| lease.get()).ok_or(Error::Cancelled)?;
         Error::Cancelled.when(self.lease_is_withdrawn(lease))?;
         Ok(lease)
@@ -192,7 +192,7 @@ impl<M: Machine> Kernel<M> {
     /// Ends all leases of a call: its server's mappings go. None may be held otherwise.
     pub(crate) fn leases_end(&self, reply: Id<Reply>) {
         let reply = &self.replies[reply];
-        if reply.leases_take() == 0 {
+        if reply.lease_count.replace(0) == 0 {
             return;
         }
         for place in &reply.leases {

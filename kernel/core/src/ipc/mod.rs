@@ -22,6 +22,7 @@ pub mod call;
 pub mod cancel;
 pub mod endpoint;
 pub mod event;
+pub mod fast;
 pub mod futex;
 pub mod lease;
 pub mod notification;

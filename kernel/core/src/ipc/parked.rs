@@ -2,7 +2,7 @@
 //!
 //! It stands in the thread's [`Parked`] object, which was made with the handler, so that parking needs no memory. Its reply
 //! object still names the thread as the caller; who answers it finds that it is parked and leaves the answer there.
-//! Marked irregular, it is answered by the slow path alone. A parked call lends its server the priority its
+//! It goes the long way: it is answered by the slow path alone. A parked call lends its server the priority its
 //! thread had when it was parked; its deadline counts again once the thread waits for it.
 
 use crate::field::{store, Field};
@@ -36,7 +36,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn call_park(&self, id: Id<Thread>, place: Id<Parked>) {
         let (thread, parked) = (&self.threads[id], &self.parked[place]);
         let reply = thread.reply.replace(None).expect("invariant: a call that was received has a reply");
-        self.replies[reply].mark_irregular();
+        self.replies[reply].short.set(None);
         parked.reply.set(Some(reply));
         parked.is_used.set(true);
         self.via_park(id, parked);

@@ -4,7 +4,7 @@
 //! more, each once; ends of sessions, each once in a round; the most urgent message. What arrives while a receiver waits is delivered at once.
 
 use crate::id::{Id, Link};
-use crate::ipc::transfer::{words_copy, Allowed};
+use crate::ipc::transfer::Allowed;
 use crate::kernel::Kernel;
 use crate::list::{Ended, Queue};
 use crate::machine::Machine;
@@ -45,87 +45,7 @@ impl<M: Machine> Kernel<M> {
     #[inline]
     pub(crate) fn reply_receive_at(&self, cx: &Context, endpoint: Id<Endpoint>) -> Result<Answer> {
         let reply = self.reply_named(cx.process, cx.arg(3))?;
-        if self.reply_receive_fast(cx, endpoint, reply) {
-            return Ok(Answer::Written);
-        }
-        self.reply_receive_slow(cx, endpoint, reply)
-    }
-
-    /// An answer with nothing beside the words, after which there is nothing to receive yet: answers whether it was
-    /// given and the server waits.
-    #[inline]
-    fn reply_receive_fast(&self, cx: &Context, endpoint_id: Id<Endpoint>, reply_id: Id<Reply>) -> bool {
-        let (tag, extras) = (cx.arg(1), cx.arg(2));
-        // Words only, and no deadline for the next wait.
-        if extras != Extras::NONE.0 {
-            return false;
-        }
-        // The reply is bound to a call that lent nothing, by this very thread.
-        let reply = &self.replies[reply_id];
-        if reply.state.get() != ReplyState::Bound || reply.lease_count.get() != 0 {
-            return false;
-        }
-        if reply.receiver.get() != Some(cx.thread) {
-            return false;
-        }
-        // It is the only call that this thread owes an answer (a tree of one: the root, without branches).
-        let server = &self.threads[cx.thread];
-        if server.donors.get() != reply_id.raw() || reply.donating.level.get() != 1 {
-            return false;
-        }
-        // Its caller waits without a deadline.
-        let Some(to) = reply.caller.get() else { return false };
-        let caller = &self.threads[to];
-        if caller.deadline.level.get() != 0 {
-            return false;
-        }
-        // Nothing waits to be received, no sender, no end of a session or of a call, no bits; and no other thread waits for it.
-        let endpoint = &self.endpoints[endpoint_id];
-        if endpoint.receivers.first.get() != 0 {
-            return false;
-        }
-        if endpoint.senders.get() != 0 || endpoint.told.get() != 0 || endpoint.cancelled.first.get() != 0 {
-            return false;
-        }
-        if endpoint.request_next.get() != 0 {
-            return false;
-        }
-        if endpoint.notification.get().is_some_and(|id| self.notifications[id].bits.get() != 0) {
-            return false;
-        }
-        // The thread goes on inheriting from this endpoint's queue.
-        if endpoint.server.get() != Some(cx.thread) {
-            return false;
-        }
-        // Nobody more urgent than the caller is ready.
-        if !self.may_switch(caller.priority.get()) {
-            return false;
-        }
-
-        // From here on nothing gives up.
-        let registers = &caller.registers;
-        registers.rax.set(0);
-        registers.rdi.set(0);
-        registers.rsi.set(tag);
-        registers.rdx.set(0);
-        words_copy(&server.registers, registers);
-        reply.caller.set(None);
-        reply.donating.level.set(0);
-        reply.end_error.set(0);
-        reply.state.set(ReplyState::Receiving);
-        server.donors.set(0);
-        server.priority.set(server.base_priority.get().max(endpoint.request_urgency.get()));
-        server.reply.set(Some(reply_id));
-        server.endpoint.set(Some(endpoint_id));
-        server.via.set(cx.subject.cap.map_or(0, Id::raw));
-        server.state.set(ThreadState::Receiving);
-        endpoint.receivers.first.set(cx.thread.raw());
-        endpoint.receivers.last.set(cx.thread.raw());
-        self.switch_at(cx.cpu, to, caller);
-        true
-    }
-
-    fn reply_receive_slow(&self, cx: &Context, endpoint: Id<Endpoint>, reply: Id<Reply>) -> Result<Answer> {
+        self.table_known(cx);
         self.reply_plan(reply, true)?;
         let allowed = Allowed { leases: false, deadline: true };
         let out = self.outgoing(cx.thread, cx.process, Extras(cx.arg(2)), allowed)?;
@@ -218,6 +138,7 @@ impl<M: Machine> Kernel<M> {
     /// Something other than a message may have come to an endpoint: tells a receiver that waits.
     pub(crate) fn events_deliver(&self, endpoint_id: Id<Endpoint>) {
         let endpoint = &self.endpoints[endpoint_id];
+        endpoint.bound.set(None);
         let Some(to) = self.threads.list::<Queue>(&endpoint.receivers).first() else { return };
         if self.event_take(endpoint_id, to) {
             let (_, reply) = self.receiver_take(endpoint_id).expect("invariant: the receiver is in the queue");
@@ -241,17 +162,26 @@ impl<M: Machine> Kernel<M> {
         let (thread, reply) = (&self.threads[id], &self.replies[reply_id]);
         reply.state.set(ReplyState::Receiving);
         reply.receiver.set(Some(id));
+        reply.endpoint.set(Some(endpoint_id));
+        reply.endpoint_number.set(self.endpoints[endpoint_id].header.object_id.get());
         thread.reply.set(Some(reply_id));
         thread.endpoint.set(Some(endpoint_id));
         thread.via.set(cx.subject.cap.map_or(0, Id::raw));
         thread.state.set(ThreadState::Receiving);
-        self.threads.list::<Queue>(&self.endpoints[endpoint_id].receivers).push_back(id);
+        let endpoint = &self.endpoints[endpoint_id];
+        let alone = endpoint.receivers.first.get() == 0 && endpoint.server.get() == Some(id);
+        let plain = alone && deadline_ns == 0 && thread.donors.get() == 0 && thread.registers.full_frame.get() == 0;
+        let plain = plain && endpoint.ended.first.get() == 0;
+        endpoint.bound.set(None);
+        endpoint.short.set(plain.then_some(id));
+        self.threads.list::<Queue>(&endpoint.receivers).push_back(id);
         self.deadline_set(id, deadline_ns);
         Ok(())
     }
 
     /// Takes the receiver that has waited longest, and the reply object it brought.
     pub(crate) fn receiver_take(&self, endpoint: Id<Endpoint>) -> Option<(Id<Thread>, Id<Reply>)> {
+        self.endpoints[endpoint].short.set(None);
         let id: Link<Thread> = self.threads.list::<Queue>(&self.endpoints[endpoint].receivers).pop_front();
         let thread = &self.threads[id?];
         thread.endpoint.set(None);

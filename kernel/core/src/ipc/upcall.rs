@@ -69,7 +69,7 @@ impl<M: Machine> Kernel<M> {
                     }
                     None => {
                         let reply = thread.reply.get().expect("invariant: a call that was received has a reply");
-                        self.replies[reply].mark_irregular();
+                        self.replies[reply].short.set(None);
                     }
                 }
             }

@@ -90,6 +90,8 @@ pub struct Thread {
     pub root: Field<FrameNumber>,
     /// Cached: the first entry of its process's capability table in the arena.
     pub table_base: Field<u32>,
+    /// Cached: how many entries of it are backed, at least. (They stay so while the process lives.)
+    pub table_entries: Field<u32>,
     /// What it is doing.
     pub state: Field<ThreadState>,
     /// The priority it was given.

@@ -36,6 +36,8 @@ fields! {
 /// What belongs to one processor: what it does, who waits for it, its timer. Each has a page of its own.
 #[repr(C, align(4096))]
 pub struct Cpu {
+    /// Which one it is.
+    pub id: Field<CpuId>,
     /// The thread on it.
     pub current: Field<Link<Thread>>,
     /// The running thread may not be the one that should run, or the timer may be armed too late.
@@ -64,6 +66,16 @@ impl Cpu {
     #[inline(always)]
     pub(crate) fn slice_is_armed(&self) -> bool {
         self.armed_ns.get() <= self.slice_end_ns.get()
+    }
+
+    /// Whether a thread of this priority can go on the processor without asking the run queue: nobody is more
+    /// urgent, and if someone is as urgent, the end of the slice is watched.
+    #[inline(always)]
+    pub(crate) fn may_switch(&self, priority: u8) -> bool {
+        match self.queue.top() {
+            None => true,
+            Some(top) => top < priority || top == priority && self.slice_is_armed(),
+        }
     }
 }
 

@@ -63,35 +63,24 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn hand_over(&self, cpu: CpuId, to: Id<Thread>) {
         let thread = &self.threads[to];
         let regular = !thread.suspended.get() && thread.upcall_bits.get() == 0;
-        if regular && self.may_switch(thread.priority.get()) {
+        if regular && self.cpu(cpu).may_switch(thread.priority.get()) {
             self.switch_to(cpu, to);
         } else {
             self.make_ready(to);
         }
     }
 
-    /// Whether a thread of this priority can go on the processor without asking the run queue: nobody is more
-    /// urgent, and if someone is as urgent, the end of the slice is watched.
-    #[inline(always)]
-    pub(crate) fn may_switch(&self, priority: u8) -> bool {
-        let cpu = self.here();
-        match cpu.queue.top() {
-            None => true,
-            Some(top) => top < priority || top == priority && cpu.slice_is_armed(),
-        }
-    }
-
     /// Puts a thread, which is in no queue, on the processor in place of one that has just blocked.
     pub(crate) fn switch_to(&self, cpu: CpuId, to: Id<Thread>) {
-        self.switch_at(cpu, to, &self.threads[to]);
+        self.switch_at(self.cpu(cpu), to, &self.threads[to]);
     }
 
     /// The same, for a thread already looked up.
     #[inline(always)]
-    pub(crate) fn switch_at(&self, cpu: CpuId, to: Id<Thread>, thread: &Thread) {
+    pub(crate) fn switch_at(&self, cpu: &Cpu, to: Id<Thread>, thread: &Thread) {
         thread.state.set(ThreadState::Running);
-        thread.cpu.set(cpu);
-        self.cpu(cpu).current.set(Some(to));
+        thread.cpu.set(cpu.id.get());
+        cpu.current.set(Some(to));
     }
 
     /// What to do on the way out of the kernel: the current thread goes on unless something has changed.
@@ -109,7 +98,8 @@ impl<M: Machine> Kernel<M> {
     /// Picks the thread to run, charges time, and arms the timer.
     pub fn reschedule(&self, cpu_id: CpuId) -> Next {
         let cpu = self.cpu(cpu_id);
-        cpu.attention.set(false);
+        // What is left to be reaped is seen to on every way out.
+        cpu.attention.set(self.reap_pending());
         let now = self.machine.now_ns();
         let current = self.running(cpu);
         let top = cpu.queue.top();

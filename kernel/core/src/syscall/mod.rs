@@ -171,7 +171,7 @@ macro_rules! dispatcher {
 abi::for_each_call!(dispatcher);
 
 impl<M: Machine> Kernel<M> {
-    /// The calling thread of a processor made a kernel call: its registers hold it.
+    /// The calling thread of a processor made a kernel call: its registers hold it. What can go the short way has tried it.
     #[inline(always)]
     pub fn syscall(&mut self, cpu: CpuId) -> Next {
         let Some(id) = self.current(cpu) else { return self.leave(cpu) };
@@ -181,13 +181,16 @@ impl<M: Machine> Kernel<M> {
             self.foreign_call(id, number);
             return self.leave(cpu);
         }
+        let here = self.cpu(cpu);
+        if let Some(id) = M::WORDS_IN_MEMORY.then(|| self.message_by_memory(here, number, thread)).flatten() {
+            return Next::Run(id);
+        }
         let process = thread.process.get().expect("invariant: a running thread has a process");
         let mut cx = Context { cpu, thread: id, process, subject: Subject::NONE, registers: &thread.registers };
         self.dispatch_and_answer(number, &mut cx);
         // Nothing has changed but the caller: it goes on. (One that ended is not current any more, and not looked at.)
         let here = self.cpu(cpu);
-        let calm = !here.attention.get() && !self.reap_pending();
-        if calm && here.current.get() == Some(id) && thread.state.get() == ThreadState::Running {
+        if !here.attention.get() && here.current.get() == Some(id) && thread.state.get() == ThreadState::Running {
             return Next::Run(id);
         }
         self.leave(cpu)
