@@ -18,11 +18,11 @@ include mk/image.mk
 include mk/test.mk
 include mk/lint.mk
 
-.PHONY: FORCE help setup qemu run bench costs doc reference clean
+.PHONY: FORCE help setup qemu run bench bench-baseline windows costs doc reference clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/\1\t\2/p' $(MAKEFILE_LIST) | grep -v '^\s' \
-		| sort -u | awk -F '\t' '{ printf "make %-12s %s\n", $$1, $$2 }'
+		| sort -u | awk -F '\t' '{ printf "make %-14s %s\n", $$1, $$2 }'
 
 # Runs before anything else whenever a goal needs tools; rewrites the file only when it changes.
 build/toolchain.mk: FORCE
@@ -39,6 +39,14 @@ run: run-parts ## run one command inside: make run CMD='ls /'
 
 bench: run-parts ## the measurements: a table here and build/bench.json
 	@$(HOST_BIN)/mk-bench --out build/bench.json
+
+bench-baseline: export REASON := $(REASON)
+bench-baseline: run-parts ## write the figures that make test holds the measurements against: REASON='why they changed'
+	@$(if $(REASON),,echo "usage: make bench-baseline REASON='why the figures are what they are now'" >&2; exit 2;) \
+		$(HOST_BIN)/mk-bench --write-baseline "$$REASON"
+
+windows: kernel-measure run-parts ## how long interrupts are off through the worst cases, and how late an urgent thread is
+	@$(HOST_BIN)/mk-bench --windows
 
 costs: run-parts ## measure what each call costs, and write docs/costs.txt and the reference anew
 	@$(HOST_BIN)/mk-bench --write-costs docs/costs.txt

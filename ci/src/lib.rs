@@ -4,13 +4,14 @@
 //! Lowest first: [`machine`] describes a machine and spells QEMU's command line; [`emulator`]
 //! runs it and never lets it outlive us ([`reaper`]); [`capture`] and [`qmp`] are its log and
 //! its controls; [`agent`] is the result channel on the second serial port; [`guest`] puts
-//! these together into "boot, run commands, power off". Above them: `mk-run`, `mk-qemu` and the
+//! these together into "boot, run commands, power off"; [`place`] boots one program in init's place. Above them: `mk-run`, `mk-qemu` and the
 //! runner of the system tests ([`runner`], [`suites`]). [`workspace`] reads the source tree for
 //! the rules that `tests/rules.rs` keeps. [`pairs`] finds documented errors without a test; [`reference`] makes the page of the
-//! kernel's calls, [`costs`] keeps what they take.
+//! kernel's calls, [`costs`] keeps what they take, [`bench`] what the system's paths take.
 #![forbid(unsafe_code)]
 
 pub mod agent;
+pub mod bench;
 pub mod capture;
 pub mod context;
 pub mod costs;
@@ -23,6 +24,7 @@ pub mod input;
 pub mod machine;
 pub mod options;
 pub mod pairs;
+pub mod place;
 pub mod qmp;
 pub mod reaper;
 pub mod reference;

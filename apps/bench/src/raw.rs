@@ -4,6 +4,8 @@
 
 use abi::call::Call;
 use abi::Handle;
+use core::sync::atomic::AtomicU64;
+use scheme::rt::memory::Mapping;
 
 /// The time-stamp counter.
 pub fn tsc() -> u64 {
@@ -112,4 +114,122 @@ pub fn lend(address: *const u8, length: u64, access: u64) {
     for (i, word) in [address as u64, length, access, 0].into_iter().enumerate() {
         scheme::rt::buffer::set(SEND_LEASES + i, word);
     }
+}
+
+/// Raises a breakpoint, which the processor reports with the next instruction's address: whoever answers the fault need
+/// change nothing for the thread to go on.
+#[inline(always)]
+pub fn breakpoint() {
+    // SAFETY: a fault of this thread, which its fault session answers; no register changes.
+    #[cfg(target_os = "none")]
+    unsafe {
+        core::arch::asm!("int3", options(nostack));
+    }
+}
+
+/// Stores the time-stamp counter in a word, again and again: whoever interrupts finds when that was, at most five
+/// instructions ago.
+pub fn stamp_for_ever(word: &AtomicU64) -> ! {
+    loop {
+        // SAFETY: stores to a word that may change at any time, and reads a counter.
+        #[cfg(target_os = "none")]
+        unsafe {
+            core::arch::asm!(
+                "2: rdtsc", "shl rdx, 32", "or rax, rdx", "mov [{word}], rax", "jmp 2b",
+                word = in(reg) word.as_ptr(), out("rax") _, out("rdx") _, options(nostack)
+            );
+        }
+        #[cfg(not(target_os = "none"))]
+        word.store(tsc(), core::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+/// The first word of a mapping, shared with others.
+pub fn first_word(mapping: &Mapping) -> &AtomicU64 {
+    // SAFETY: (1) a mapping is a page at least, aligned, and stays while it is borrowed; (2) callers map it writable and use
+    // this word through atomics alone.
+    unsafe { AtomicU64::from_ptr(mapping.address() as *mut u64) }
+}
+
+/// Loads a byte of memory that is mapped, by address.
+pub fn load(address: u64) -> u8 {
+    // SAFETY: callers name pages that they mapped, to which nobody has a reference.
+    unsafe { (address as *const u8).read_volatile() }
+}
+
+/// Stores a byte.
+pub fn store(address: u64, value: u8) {
+    // SAFETY: as in `load`; mapped writable.
+    unsafe { (address as *mut u8).write_volatile(value) }
+}
+
+#[cfg(target_os = "none")]
+core::arch::global_asm!(
+    ".global bench_brief",
+    "bench_brief:",
+    // rdi is the notification to set.
+    "mov esi, 1",
+    "mov eax, {notify}",
+    "syscall",
+    "2: mov eax, {exit}",
+    "syscall",
+    "jmp 2b",
+    notify = const Call::Notify as u64,
+    exit = const Call::ThreadExit as u64,
+);
+
+/// Where a thread starts that does nothing but set bit 0 of the notification in its argument, and end. It needs no stack.
+pub fn brief() -> u64 {
+    #[cfg(target_os = "none")]
+    {
+        extern "C" {
+            static bench_brief: u8;
+        }
+        &raw const bench_brief as u64
+    }
+    #[cfg(not(target_os = "none"))]
+    0
+}
+
+/// The code of a process that ends at once: `xor edi, edi; mov eax, PROCESS_EXIT; syscall`.
+pub fn exit_code() -> [u8; 9] {
+    let [a, b, c, d] = (Call::ProcessExit as u32).to_le_bytes();
+    [0x31, 0xff, 0xb8, a, b, c, d, 0x0f, 0x05]
+}
+
+#[cfg(target_os = "none")]
+core::arch::global_asm!(
+    ".global bench_sleeper",
+    "bench_sleeper:",
+    // rdi is a word that holds 0.
+    "xor esi, esi",
+    "xor edx, edx",
+    "mov eax, {wait}",
+    "syscall",
+    "2: mov eax, {exit}",
+    "syscall",
+    "jmp 2b",
+    wait = const Call::FutexWait as u64,
+    exit = const Call::ThreadExit as u64,
+);
+
+/// Where a thread starts that waits at the word (of value 0) whose address is its argument, and ends when it is woken. It
+/// needs no stack.
+pub fn sleeper() -> u64 {
+    #[cfg(target_os = "none")]
+    {
+        extern "C" {
+            static bench_sleeper: u8;
+        }
+        &raw const bench_sleeper as u64
+    }
+    #[cfg(not(target_os = "none"))]
+    0
+}
+
+/// The code of a thread that waits for the notification in its argument, for ever: `xor esi, esi; mov eax, WAIT; syscall`.
+pub fn waiting_code() -> [u8; 11] {
+    let [a, b, c, d] = (Call::Wait as u32).to_le_bytes();
+    // And again, should it be woken.
+    [0x31, 0xf6, 0xb8, a, b, c, d, 0x0f, 0x05, 0xeb, 0xf5]
 }

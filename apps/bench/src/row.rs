@@ -17,6 +17,14 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// Adds another's.
+    pub fn add(&mut self, other: &Sample) {
+        self.tsc = self.tsc.saturating_add(other.tsc);
+        self.entries = self.entries.saturating_add(other.entries);
+        self.loads = self.loads.saturating_add(other.loads);
+        self.flushes = self.flushes.saturating_add(other.flushes);
+    }
+
     /// What happened since `before`.
     pub fn since(&self, before: &Sample) -> Sample {
         Sample {
@@ -38,18 +46,51 @@ pub struct Row {
     /// How often it was done.
     pub count: u64,
     /// What it may cost at most.
-    pub limit: Option<u64>,
+    pub bound: Bound,
+    /// Of that, copying or zeroing alone; 0 where there is none.
+    pub copy: u64,
+}
+
+/// What a figure may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// Anything.
+    None,
+    /// At most this, always.
+    Limit(u64),
+    /// This is to be reached; once it is, no more than it.
+    Target(u64),
 }
 
 impl Row {
-    /// The JSON line. Counts are rounded to the nearest whole: taking the counters costs a few itself.
+    /// What one costs, rounded to the nearest whole.
+    pub fn value(&self) -> u64 {
+        self.total.tsc.saturating_add(self.count / 2).checked_div(self.count).unwrap_or(0)
+    }
+
+    /// The same row, with what it is to reach.
+    pub fn to_reach(self, target: u64) -> Row {
+        Row { bound: Bound::Target(target), ..self }
+    }
+
+    /// The same row, of which so much is copying or zeroing, with what the rest is to reach.
+    pub fn beside_copy(self, copy: u64, target: u64) -> Row {
+        Row { copy, ..self }.to_reach(copy.saturating_add(target))
+    }
+
+    /// The JSON, without an end of line. Counts are rounded to the nearest whole: taking the counters costs a few itself.
     pub fn json(&self) -> String {
         let each = |n: u64| n.saturating_add(self.count / 2).checked_div(self.count).unwrap_or(0);
-        let limit = self.limit.map(|l| format!(",\"limit\":{l}")).unwrap_or_default();
+        let bound = match self.bound {
+            Bound::None => String::new(),
+            Bound::Limit(n) => format!(",\"limit\":{n}"),
+            Bound::Target(n) => format!(",\"target\":{n}"),
+        };
+        let copy = if self.copy == 0 { String::new() } else { format!(",\"copy\":{}", self.copy) };
         format!(
-            "{{\"name\":\"{}\",\"value\":{},\"unit\":\"instructions\",\"cr3_loads\":{},\"kernel_entries\":{},\"tlb_flushes\":{}{limit}}}\n",
+            "{{\"name\":\"{}\",\"value\":{},\"unit\":\"instructions\",\"cr3_loads\":{},\"kernel_entries\":{},\"tlb_flushes\":{}{copy}{bound}}}",
             self.name,
-            each(self.total.tsc),
+            self.value(),
             each(self.total.loads),
             each(self.total.entries),
             each(self.total.flushes),
@@ -59,16 +100,18 @@ impl Row {
 
 #[cfg(test)]
 mod tests {
-    use super::{Row, Sample};
+    use super::{Bound, Row, Sample};
 
     #[test]
     fn a_row_is_the_mean_and_forgives_the_cost_of_counting() {
         let before = Sample { tsc: 1000, entries: 5, loads: 7, flushes: 0 };
         let after = Sample { tsc: 101_000, entries: 1017, loads: 2010, flushes: 3 };
-        let row = Row { name: "x", total: after.since(&before), count: 1000, limit: Some(150) };
+        let row = Row { name: "x", total: after.since(&before), count: 1000, bound: Bound::Limit(150), copy: 0 };
         assert_eq!(
             row.json(),
-            "{\"name\":\"x\",\"value\":100,\"unit\":\"instructions\",\"cr3_loads\":2,\"kernel_entries\":1,\"tlb_flushes\":0,\"limit\":150}\n"
+            "{\"name\":\"x\",\"value\":100,\"unit\":\"instructions\",\"cr3_loads\":2,\"kernel_entries\":1,\"tlb_flushes\":0,\"limit\":150}"
         );
+        let row = row.beside_copy(40, 50);
+        assert!(row.json().ends_with("\"tlb_flushes\":0,\"copy\":40,\"target\":90}"));
     }
 }

@@ -1,61 +1,47 @@
-//! `make bench`: runs the measurements on the yardstick and shows them.
+//! `make bench`: runs the measurements on the yardstick, shows them, and holds
+//! them against the baseline.
 //!
-//! `app-bench` measures, inside, on one processor where an instruction is a nanosecond, and
-//! writes one JSON object a line: `name`, `value`, `unit`, and what belongs beside it
-//! (`cr3_loads`, `kernel_entries`, `tlb_flushes`; `limit`, where there is one to keep). Here they become a
-//! table and `build/bench.json`. A value past its limit makes the whole fail.
+//! Without options: three runs and one with fast string moves; a table, and `build/bench.json`. `--check` is one run and no table:
+//! what `make test` does. `--write-baseline REASON` writes the committed figures anew. A fault that [`ci::bench::baseline`] finds
+//! makes the whole fail.
+//! `--windows` measures how long interrupts are off: [`ci::bench::windows`].
 //!
 //! With `--write-costs` or `--check-costs` it measures what each call costs instead: see [`ci::costs`].
 #![forbid(unsafe_code)]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use ci::bench::baseline::{self, Baseline};
+use ci::bench::row::{beside, together, Row};
+use ci::bench::run::{self, Erms};
+use ci::bench::table::table;
+use ci::bench::windows;
 use ci::context::Context;
 use ci::costs;
-use ci::deadline::Deadline;
-use ci::guest::{handouts, Guest, Outcome};
-use ci::input::Input;
-use serde_json::Value;
 
-/// How long all measurements may take on a slow host.
-const SECONDS: u64 = 900;
+/// How often everything is measured for the table.
+const RUNS: usize = 3;
 
 fn main() -> ExitCode {
-    let mut out = PathBuf::from("build/bench.json");
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        match (argument.as_str(), arguments.next()) {
-            ("--out", Some(path)) => out = path.into(),
-            ("--write-costs", Some(path)) => return told(write_costs(&path)),
-            ("--check-costs", Some(path)) => return told(check_costs(&path)),
-            _ => {
-                eprintln!("usage: mk-bench [--out FILE | --write-costs FILE | --check-costs FILE]");
-                return ExitCode::from(2);
-            }
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let context = Context::new(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/..")));
+    let done = match words.as_slice() {
+        [] => show(&context, &context.build().join("bench.json")),
+        ["--out", path] => show(&context, Path::new(path)),
+        ["--check"] => run::all(&context, Erms::Hidden).and_then(|rows| judge(&context, &rows)),
+        ["--write-baseline", reason] => write_baseline(&context, reason),
+        ["--windows"] => show_windows(&context),
+        ["--write-costs", path] => write_costs(&context, path),
+        ["--check-costs", path] => check_costs(&context, path),
+        _ => {
+            eprintln!(
+                "usage: mk-bench [--out FILE | --check | --write-baseline REASON | --windows | --write-costs FILE | --check-costs FILE]"
+            );
+            return ExitCode::from(2);
         }
-    }
-    match measure().and_then(|rows| keep(&rows, &out).map(|()| rows)) {
-        Ok(rows) => {
-            print!("{}", table(&rows));
-            let over: Vec<_> = rows.iter().filter(|row| over_limit(row)).collect();
-            for row in &over {
-                eprintln!("bench: {} is {}, and {} is the limit", row["name"], row["value"], row["limit"]);
-            }
-            if over.is_empty() {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            }
-        }
-        Err(words) => {
-            eprintln!("bench: {words}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn told(done: Result<(), String>) -> ExitCode {
+    };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(words) => {
@@ -65,132 +51,65 @@ fn told(done: Result<(), String>) -> ExitCode {
     }
 }
 
+/// Measures, prints the table, keeps the rows, and judges them.
+fn show(context: &Context, out: &Path) -> Result<(), String> {
+    let runs = (0..RUNS).map(|_| run::all(context, Erms::Hidden)).collect::<Result<Vec<_>, _>>()?;
+    let mut rows = together(&runs)?;
+    beside(&mut rows, &run::all(context, Erms::Shown)?)?;
+    print!("{}", table(&rows));
+    let lines: Vec<_> = rows.iter().map(|row| format!("  {}", row.to_json())).collect();
+    std::fs::write(out, format!("[\n{}\n]\n", lines.join(",\n")))
+        .map_err(|error| format!("{}: {error}", out.display()))?;
+    judge(context, &rows)
+}
+
+/// Holds rows against limits and baseline: remarks are told, faults are the error.
+fn judge(context: &Context, rows: &[Row]) -> Result<(), String> {
+    let compiler = baseline::compiler(&context.build())?;
+    let found = Baseline::read(&context.top.join(baseline::PATH))?.judge(&compiler, rows);
+    for remark in &found.remarks {
+        println!("bench: {remark}");
+    }
+    if found.faults.is_empty() {
+        Ok(())
+    } else {
+        Err(found.faults.join("\nbench: "))
+    }
+}
+
+fn write_baseline(context: &Context, reason: &str) -> Result<(), String> {
+    let path = context.top.join(baseline::PATH);
+    let mut all = Baseline::read(&path)?;
+    let rows = run::kernel(context, Erms::Hidden)?;
+    all.set(&baseline::compiler(&context.build())?, reason, &rows)?;
+    std::fs::write(&path, all.text()).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// How long interrupts are off through the worst cases.
+fn show_windows(context: &Context) -> Result<(), String> {
+    let report = windows::run(context)?;
+    print!("{}", report.table());
+    let faults = report.faults();
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(faults.join("\nbench: "))
+    }
+}
+
 /// Measures what each call costs, and writes it.
-fn write_costs(path: &str) -> Result<(), String> {
-    let measured = costs::parse(&inside(&["app-bench", "calls"])?)?;
+fn write_costs(context: &Context, path: &str) -> Result<(), String> {
+    let measured = costs::parse(&run::inside(context, Erms::Hidden, &["app-bench", "calls"])?)?;
     std::fs::write(path, costs::lines(&measured)).map_err(|error| format!("{path}: {error}"))
 }
 
 /// Measures what each call costs, and complains of what is written where that is not so any more.
-fn check_costs(path: &str) -> Result<(), String> {
+fn check_costs(context: &Context, path: &str) -> Result<(), String> {
     let written = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
-    let measured = costs::parse(&inside(&["app-bench", "calls"])?)?;
+    let measured = costs::parse(&run::inside(context, Erms::Hidden, &["app-bench", "calls"])?)?;
     let differences = costs::differences(&costs::parse(&written)?, &measured);
     if differences.is_empty() {
         return Ok(());
     }
     Err(format!("{} (make costs)", differences.join("; ")))
-}
-
-fn measure() -> Result<Vec<Value>, String> {
-    rows(&inside(&["app-bench"])?)
-}
-
-/// What a program prints that is run inside, where an instruction is a nanosecond.
-fn inside(command: &[&str]) -> Result<String, String> {
-    let context = Context::new(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/..")));
-    let mut machine = context.direct();
-    machine.icount = true;
-    machine.handouts = handouts(&command.iter().map(|word| word.to_string()).collect::<Vec<_>>(), &[])
-        .map_err(|error| error.to_string())?;
-    let deadline = Deadline::seconds(SECONDS);
-    let mut guest = Guest::boot(&machine, deadline, Box::new(|_| {})).map_err(|error| error.to_string())?;
-    let mut outcome = Outcome::default();
-    let status = guest
-        .follow(Input::Bytes(Vec::new()), &mut outcome, deadline)
-        .map_err(|end| format!("{end}\n{}", guest.emulator().log().tail(40)))?;
-    if status != 0 {
-        let log = guest.emulator().log().tail(20);
-        let said = format!("{}{}", outcome.text(), outcome.error_text());
-        return Err(format!("{} ended with {status}\n{said}{log}", command.join(" ")));
-    }
-    Ok(outcome.text())
-}
-
-/// The rows in a bench program's output.
-fn rows(text: &str) -> Result<Vec<Value>, String> {
-    let rows = text
-        .lines()
-        .filter(|line| line.starts_with('{'))
-        .map(|line| {
-            let row: Value = serde_json::from_str(line).map_err(|error| format!("{error}: {line}"))?;
-            let whole = row["name"].is_string() && row["value"].is_number() && row["unit"].is_string();
-            whole.then_some(row).ok_or_else(|| format!("not a row: {line}"))
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    if rows.is_empty() {
-        return Err(format!("app-bench gave no rows:\n{text}"));
-    }
-    Ok(rows)
-}
-
-fn keep(rows: &[Value], out: &std::path::Path) -> Result<(), String> {
-    let lines: Vec<_> = rows.iter().map(|row| format!("  {row}")).collect();
-    std::fs::write(out, format!("[\n{}\n]\n", lines.join(",\n"))).map_err(|error| format!("{}: {error}", out.display()))
-}
-
-fn over_limit(row: &Value) -> bool {
-    match (row["value"].as_f64(), row["limit"].as_f64()) {
-        (Some(value), Some(limit)) => value > limit,
-        _ => false,
-    }
-}
-
-const COLUMNS: usize = 7;
-
-fn table(rows: &[Value]) -> String {
-    const HEAD: [&str; COLUMNS] = ["name", "value", "unit", "cr3_loads", "kernel_entries", "tlb_flushes", "limit"];
-    let cell = |row: &Value, key: &str| match &row[key] {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    let mut lines = vec![HEAD.map(|key| key.replace('_', " "))];
-    lines.extend(rows.iter().map(|row| HEAD.map(|key| cell(row, key))));
-    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; COLUMNS] = std::array::from_fn(width);
-    let mut text = String::new();
-    for line in &lines {
-        for (column, (cell, width)) in line.iter().zip(widths).enumerate() {
-            // Words to the left, numbers to the right.
-            let padded = match HEAD[column] {
-                "name" | "unit" => format!("{cell:<width$}  "),
-                _ => format!("{cell:>width$}  "),
-            };
-            text.push_str(&padded);
-        }
-        text.truncate(text.trim_end().len());
-        text.push('\n');
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TEXT: &str = concat!(
-        "a remark\n",
-        r#"{"name":"empty syscall","value":151,"unit":"instructions","kernel_entries":1,"limit":150}"#,
-        "\n",
-        r#"{"name":"boot","value":3,"unit":"instructions"}"#,
-        "\n"
-    );
-
-    #[test]
-    fn rows_are_read_limits_kept_and_columns_stand_straight() {
-        let rows = rows(TEXT).unwrap();
-        assert_eq!(rows.iter().map(over_limit).collect::<Vec<_>>(), [true, false]);
-        let table = table(&rows);
-        let at = |line: &str| line.find("instructions").unwrap();
-        let lines: Vec<_> = table.lines().collect();
-        assert_eq!(at(lines[1]), at(lines[2]), "{table}");
-    }
-
-    #[test]
-    fn what_is_no_row_is_refused() {
-        assert!(rows("{\"name\":\"x\"}\n").is_err());
-        assert!(rows("{oops\n").is_err());
-        assert!(rows("nothing\n").is_err());
-    }
 }

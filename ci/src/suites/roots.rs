@@ -1,16 +1,13 @@
 //! Calls that only init can make, tried by the test program in init's place.
 //!
-//! The boot archive of this machine holds `app-test` as `bin/init` and nothing else, so that the shipped system, its init and its
-//! manifests know nothing of it. The program runs its tests with the capabilities it finds, tells of them in the kernel's log
+//! The machine is one of [`place`](crate::place). The program runs its tests with the capabilities it finds, tells of them in the kernel's log
 //! (Test Anything Protocol), and switches the machine off.
 
 use std::time::Duration;
 
-use crate::context::{path_text, scratch, tool, Context, Verdict};
+use crate::context::{Context, Verdict};
 use crate::deadline::Deadline;
-use crate::emulator::Emulator;
-use crate::guest::PANIC_PREFIX;
-use crate::machine::Boot;
+use crate::place;
 use crate::runner::{Told, Unit, Work};
 
 /// How long all of it may take.
@@ -24,32 +21,11 @@ pub fn units() -> Vec<Unit> {
 }
 
 fn run(context: &Context) -> Result<Told, String> {
-    let folder = scratch()?;
-    let archive = folder.path().join("initfs.img");
-    // A tree with no programs and no manifests.
-    std::fs::create_dir(folder.path().join("etc")).map_err(|error| error.to_string())?;
-    std::fs::write(folder.path().join("initfs.toml"), "").map_err(|error| error.to_string())?;
-    let programs = context.build().join("target/x86_64-unknown-none/release");
-    let init = format!("bin/init={}", programs.join("app-test").display());
-    let exe = std::env::current_exe().map_err(|error| error.to_string())?;
-    let options = ["--root", &path_text(folder.path()), "--programs", &path_text(&programs), "--add", &init];
-    let out = ["--out", &path_text(&archive)];
-    tool(&path_text(&exe.with_file_name("filesystem-image")), &[&["initfs"], &options[..], &out[..]].concat())?;
-
-    let mut machine = context.direct();
-    if let Boot::Direct { initfs, .. } = &mut machine.boot {
-        *initfs = archive;
-    }
-    let deadline = Deadline::after(PATIENCE);
-    let emulator = Emulator::start(&machine, deadline, Box::new(|_| {})).map_err(|error| error.to_string())?;
-    let ended = emulator.wait(deadline);
-    let log = emulator.log().text();
-    let tail = || emulator.log().tail(20);
-    if let Some(line) = log.lines().find_map(|line| line.strip_prefix(PANIC_PREFIX)) {
-        return Err(format!("kernel panic: {}\n{}", line.trim(), tail()));
-    }
-    let status = ended.ok_or_else(|| format!("it does not switch itself off\n{}", tail()))?;
-    let tests = told(&log).map_err(|reason| format!("{reason} ({status})\n{}", tail()))?;
+    let log = place::with(context, "app-test")?.run(Deadline::after(PATIENCE))?;
+    let tests = told(&log).map_err(|reason| {
+        let tail: Vec<_> = log.lines().rev().take(20).collect();
+        format!("{reason}\n{}", tail.into_iter().rev().collect::<Vec<_>>().join("\n"))
+    })?;
     Ok(Told { tests, record: log })
 }
 

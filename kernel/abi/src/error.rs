@@ -122,6 +122,15 @@ impl Error {
     pub const fn number(self) -> u16 {
         self as u16
     }
+
+    /// This error if something is so, for `?`: one reason to refuse in a line.
+    #[inline(always)]
+    pub const fn when(self, is_so: bool) -> Result<()> {
+        if is_so {
+            return Err(self);
+        }
+        Ok(())
+    }
 }
 
 impl core::fmt::Display for Error {

@@ -122,18 +122,6 @@ impl<T: ArenaItem> Arena<T> {
         info.is_some_and(|info| info.used.get() >> (bit as u32) & 1 == 1)
     }
 
-    /// The items in use, in order of their index. For tests and inspection: it looks at every page.
-    pub fn iter_used(&self) -> impl Iterator<Item = Id<T>> + '_ {
-        let pages = self.pages.iter().enumerate().filter(|(_, slot)| slot.frame().is_some());
-        let items = pages.flat_map(|(page, _)| {
-            let first = page.saturating_mul(Self::PER_PAGE);
-            first..first.saturating_add(Self::PER_PAGE)
-        });
-        items.filter_map(Id::try_new).filter(|id| self.is_used(*id))
-    }
-}
-
-impl<T: ArenaItem> Arena<T> {
     /// The item, for as long as the kernel lives: for what is read while the kernel itself is borrowed exclusively.
     #[inline(always)]
     pub fn at(&self, id: Id<T>) -> &'static T {

@@ -7,15 +7,12 @@
 use crate::address::FrameNumber;
 use crate::cap::namespace::words;
 use crate::id::Id;
-use crate::irq::range::PHYSICAL_PAGES;
+use crate::irq::range::{PHYSICAL_PAGES, PORTS};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::object::Process;
 use abi::boot::InitHandle;
 use abi::{Error, Kind, Result, Rights};
-
-/// I/O ports of the architecture.
-const PORTS: u32 = 1 << 16;
 
 /// What the first process is made of.
 #[derive(Clone, Copy, Debug)]
@@ -43,11 +40,7 @@ impl<M: Machine> Kernel<M> {
         let (read, write, manage) = (Rights::READ, Rights::WRITE, Rights::MANAGE);
         let put = |at: InitHandle, kind: Kind, raw: u32, rights: Rights| {
             let handle = self.cap_insert(process, kind, raw, look | rights, None)?;
-            if handle == at.handle() {
-                Ok(())
-            } else {
-                Err(Error::Exists)
-            }
+            (handle == at.handle()).then_some(()).ok_or(Error::Exists)
         };
         put(InitHandle::Quota, Kind::Quota, root.raw(), manage)?;
         put(InitHandle::System, Kind::System, 0, manage)?;

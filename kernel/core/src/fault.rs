@@ -6,6 +6,7 @@
 //! process.
 
 use crate::address::CpuId;
+use crate::field::{store, Field};
 use crate::id::Id;
 use crate::kernel::{Kernel, Next};
 use crate::machine::Machine;
@@ -34,8 +35,8 @@ pub struct Fault {
 
 /// The fault that a thread's handler was told of.
 fn fault_of(thread: &Thread) -> Fault {
-    let [vector, code, address] = &thread.fault;
-    Fault { vector: vector.get(), code: code.get(), address: address.get() }
+    let [vector, code, address] = thread.fault.each_ref().map(Field::get);
+    Fault { vector, code, address }
 }
 
 impl<M: Machine> Kernel<M> {
@@ -94,14 +95,12 @@ impl<M: Machine> Kernel<M> {
     /// its own upcall handler; else its process ends.
     fn fault_unresolved(&self, id: Id<Thread>, fault: Fault) {
         let thread = &self.threads[id];
-        for (place, word) in thread.fault.iter().zip([fault.vector, fault.code, fault.address]) {
-            place.set(word);
+        store(&thread.fault, [fault.vector, fault.code, fault.address]);
+        if self.fault_send(id) {
+            return;
         }
-        if thread.fault_session.get().is_some() {
-            if !self.fault_send(id) {
-                self.fault_end(id, fault);
-            }
-        } else if thread.upcall_faults.get() && !thread.upcall_masked.get() && thread.upcall_entry.get() != 0 {
+        let own = thread.upcall_faults.get() && !thread.upcall_masked.get() && thread.upcall_entry.get() != 0;
+        if own && thread.fault_session.get().is_none() {
             thread.upcall_bits.update(|bits| bits | UPCALL_FAULT);
             self.upcall_begin(id);
         } else {
@@ -143,9 +142,7 @@ impl<M: Machine> Kernel<M> {
         to.rsi.set(FAULT_TAG);
         let id = thread.header.object_id.get();
         let words = [vector.get(), code.get(), address.get(), r.rip.get(), r.rsp.get(), id];
-        for (place, word) in to.words.iter().zip(words) {
-            place.set(word);
-        }
+        store(&to.words, words);
     }
 
     /// The handler has answered a thread's fault; answers whether the thread goes on.
@@ -180,9 +177,13 @@ impl<M: Machine> Kernel<M> {
 
     fn fault_report(&self, process: Id<Process>, thread: Id<Thread>, fault: Fault) -> FaultReport {
         let r = &self.threads[thread].registers;
-        let [rbx, rbp, r12, r13, r14, r15] = core::array::from_fn(|i| r.words.get(i).map_or(0, |w| w.get()));
-        let (r11, rcx) = (r.r11.get(), r.rcx.get());
-        let name = core::array::from_fn(|i| self.processes[process].name.get(i).map_or(0, |w| w.get()));
+        let [rbx, rbp, r12, r13, r14, r15] = &r.words;
+        let low = [&r.rax, rbx, &r.rcx, &r.rdx, &r.rsi, &r.rdi, rbp];
+        let high = [&r.r8, &r.r9, &r.r10, &r.r11, r12, r13, r14, r15];
+        let mut registers = [0; 15];
+        for (place, register) in registers.iter_mut().zip(low.into_iter().chain(high)) {
+            *place = register.get();
+        }
         FaultReport {
             process: self.processes[process].header.object_id.get(),
             thread: self.threads[thread].header.object_id.get(),
@@ -190,25 +191,9 @@ impl<M: Machine> Kernel<M> {
             code: fault.code,
             address: fault.address,
             state: [r.rip.get(), r.rsp.get(), r.rflags.get()],
-            registers: [
-                r.rax.get(),
-                rbx,
-                rcx,
-                r.rdx.get(),
-                r.rsi.get(),
-                r.rdi.get(),
-                rbp,
-                r.r8.get(),
-                r.r9.get(),
-                r.r10.get(),
-                r11,
-                r12,
-                r13,
-                r14,
-                r15,
-            ],
-            frames: self.backtrace(process, r.rip.get(), rbp),
-            name: crate::cap::namespace::bytes(name).0,
+            registers,
+            frames: self.backtrace(process, r.rip.get(), rbp.get()),
+            name: self.process_name(process).0,
         }
     }
 
@@ -219,20 +204,14 @@ impl<M: Machine> Kernel<M> {
         let (mut at, mut next) = (rip, rbp);
         for place in &mut frames {
             *place = at;
-            let mut bytes = [0; 16];
-            if next % 8 != 0 || self.user_read(process, next, &mut bytes).is_err() {
+            let mut words = [0; 2];
+            if next % 8 != 0 || self.user_read_words(process, next, &mut words).is_err() {
                 self.wanted_forget();
                 break;
             }
-            let (above, back) = bytes.split_at(8);
-            let word = |b: &[u8]| b.iter().rev().fold(0u64, |w, x| w << 8 | u64::from(*x));
-            let (above, back) = (word(above), word(back));
-            if back == 0 || above <= next {
-                if back != 0 && above == 0 {
-                    at = back;
-                    next = 0;
-                    continue;
-                }
+            // Above the outermost frame stands 0.
+            let [above, back] = words;
+            if back == 0 || above != 0 && above <= next {
                 break;
             }
             (at, next) = (back, above);

@@ -100,6 +100,11 @@ impl<T: Value> Field<T> {
     }
 }
 
+/// Stores values in fields, one in each.
+pub fn store<T: Value, const N: usize>(fields: &[Field<T>; N], values: [T; N]) {
+    fields.iter().zip(values).for_each(|(field, value)| field.set(value));
+}
+
 impl<T: Value> Default for Field<T> {
     /// All bits zero, which is a value of every type that can be a field.
     fn default() -> Field<T> {

@@ -152,10 +152,7 @@ impl<M: Machine> Kernel<M> {
     pub fn report_fault(&self, report: &FaultReport) {
         let number = self.log.reported.get();
         if let Some((frame, base)) = self.report_place(number) {
-            let words = self.machine.frame_words(frame);
-            for (word, value) in words.iter().skip(base).zip(report.to_words()) {
-                word.store(value, core::sync::atomic::Ordering::Relaxed);
-            }
+            self.frame_store(frame, base, &report.to_words());
         }
         self.log.reported.set(number.wrapping_add(1));
         if let Some(notification) = self.log.watch.get() {
@@ -167,11 +164,7 @@ impl<M: Machine> Kernel<M> {
     pub fn report_oldest(&self) -> Result<[u64; REPORT_WORDS]> {
         let number = self.report_number().ok_or(Error::NotFound)?;
         let (frame, base) = self.report_place(number).ok_or(Error::NotFound)?;
-        let mut out = [0; REPORT_WORDS];
-        for (value, word) in out.iter_mut().zip(self.machine.frame_words(frame).iter().skip(base)) {
-            *value = word.load(core::sync::atomic::Ordering::Relaxed);
-        }
-        Ok(out)
+        Ok(self.frame_load(frame, base))
     }
 
     /// That report was read: the next one is the oldest.

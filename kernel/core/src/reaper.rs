@@ -16,72 +16,76 @@ use crate::object::{Cap, Endpoint, EventQueue, Memory, Namespace, Notification, 
 /// Revocations that can run at once; another one waits its turn.
 pub const REVOCATIONS: usize = 16;
 
-/// Something to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reap {
-    /// A process that is no longer `Running`.
-    Process(Id<Process>),
-    /// An address space without references.
-    Space(Id<Space>),
-    /// A memory object without references.
-    Memory(Id<Memory>),
-    /// A namespace without references.
-    Namespace(Id<Namespace>),
-    /// An endpoint without references, whose queued callers are to be told.
-    Endpoint(Id<Endpoint>),
-    /// A notification without references, whose waiters are to be told.
-    Notification(Id<Notification>),
-    /// An event queue without references.
-    EventQueue(Id<EventQueue>),
-    /// Not an end: an account that ran short, whose watcher is to be told where nothing else is under way.
-    Pressure(Id<Quota>),
+macro_rules! reaped {
+    ($($(#[$doc:meta])* $what:ident: $type:ident in $stack:ident, |$kernel:ident, $id:ident| $step:expr;)+) => {
+        /// Something to end.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Reap { $($(#[$doc])* $what(Id<$type>),)+ }
+
+        fields! {
+            /// What waits to end: stacks linked through the objects' `next_reap`, raw ids, 0 for none.
+            pub struct Reaper {
+                $($(#[$doc])* pub $stack: Field<u32>,)+
+                /// Capability entries whose descendants are being removed; 0: the place is free.
+                pub revocations: [Field<u32>; REVOCATIONS],
+                /// How many of these are in use.
+                pub revoking: Field<u32>,
+                /// How many things wait in all.
+                pub waiting: Field<u32>,
+            }
+        }
+
+        impl<M: Machine> Kernel<M> {
+            /// Has something ended in steps from now on.
+            pub fn reap_later(&self, what: Reap) {
+                let (head, next, raw) = match what {
+                    $(Reap::$what(id) => (&self.reaper.$stack, &self.arena::<$type>()[id].next_reap, id.raw()),)+
+                };
+                next.set(head.replace(raw));
+                self.reap_more();
+            }
+
+            /// One step. What it puts on the same stack must not be taken for what it works on: so that is taken off
+            /// first, and put back if it is not done.
+            fn reap_one(&mut self) {
+                let mut revocations = self.reaper.revocations.iter();
+                if let Some(cap) = revocations.find_map(|place| Id::<Cap>::try_new(place.get() as usize)) {
+                    if self.revoke_step(cap) {
+                        self.revoke_done(cap);
+                    }
+                }
+                $(else if let Some($id) = self.reap_take::<$type>(&self.reaper.$stack, |item| &item.next_reap) {
+                    let $kernel = &mut *self;
+                    if !$step {
+                        self.reap_later(Reap::$what($id));
+                    }
+                })+
+            }
+        }
+    };
 }
 
-fields! {
-    /// What waits to end: stacks linked through the objects' `next_reap`, raw ids, 0 for none.
-    pub struct Reaper {
-        /// Dead processes.
-        pub processes: Field<u32>,
-        /// Spaces.
-        pub spaces: Field<u32>,
-        /// Memory objects.
-        pub memories: Field<u32>,
-        /// Namespaces.
-        pub namespaces: Field<u32>,
-        /// Endpoints.
-        pub endpoints: Field<u32>,
-        /// Notifications.
-        pub notifications: Field<u32>,
-        /// Event queues.
-        pub event_queues: Field<u32>,
-        /// Accounts that ran short.
-        pub pressed: Field<u32>,
-        /// Capability entries whose descendants are being removed; 0: the place is free.
-        pub revocations: [Field<u32>; REVOCATIONS],
-        /// How many of these are in use.
-        pub revoking: Field<u32>,
-        /// How many things wait in all.
-        pub waiting: Field<u32>,
-    }
+// What ends, the first in this table first: its stack, and a step of its end, which answers whether it was the last.
+reaped! {
+    /// Not an end: an account that ran short, whose watcher is to be told where nothing else is under way.
+    Pressure: Quota in pressed, |kernel, id| kernel.pressure_tell(id);
+    /// A process that is no longer `Running`.
+    Process: Process in processes, |kernel, id| Process::reap_step(kernel, id);
+    /// An endpoint without references, whose queued callers are to be told.
+    Endpoint: Endpoint in endpoints, |kernel, id| kernel.endpoint_reap_step(id);
+    /// A notification without references, whose waiters are to be told.
+    Notification: Notification in notifications, |kernel, id| kernel.notification_reap_step(id);
+    /// An event queue without references.
+    EventQueue: EventQueue in event_queues, |kernel, id| kernel.event_queue_reap_step(id);
+    /// An address space without references.
+    Space: Space in spaces, |kernel, id| Space::reap_step(kernel, id);
+    /// A memory object without references.
+    Memory: Memory in memories, |kernel, id| kernel.memory_reap_step(id);
+    /// A namespace without references.
+    Namespace: Namespace in namespaces, |kernel, id| Namespace::reap_step(kernel, id);
 }
 
 impl<M: Machine> Kernel<M> {
-    /// Has something ended in steps from now on.
-    pub fn reap_later(&self, what: Reap) {
-        let (head, next, raw) = match what {
-            Reap::Process(id) => (&self.reaper.processes, &self.processes[id].next_reap, id.raw()),
-            Reap::Space(id) => (&self.reaper.spaces, &self.spaces[id].next_reap, id.raw()),
-            Reap::Memory(id) => (&self.reaper.memories, &self.memories[id].next_reap, id.raw()),
-            Reap::Endpoint(id) => (&self.reaper.endpoints, &self.endpoints[id].next_reap, id.raw()),
-            Reap::Notification(id) => (&self.reaper.notifications, &self.notifications[id].next_reap, id.raw()),
-            Reap::EventQueue(id) => (&self.reaper.event_queues, &self.event_queues[id].next_reap, id.raw()),
-            Reap::Pressure(id) => (&self.reaper.pressed, &self.quotas[id].next_reap, id.raw()),
-            Reap::Namespace(id) => (&self.reaper.namespaces, &self.namespaces[id].next_reap, id.raw()),
-        };
-        next.set(head.replace(raw));
-        self.reap_more();
-    }
-
     /// Something more is to be done before anyone runs.
     pub(crate) fn reap_more(&self) {
         self.reaper.waiting.update(|n| n.wrapping_add(1));
@@ -108,46 +112,6 @@ impl<M: Machine> Kernel<M> {
             self.reap_one();
             if self.machine.is_wanted() || self.machine.interrupt_pending() {
                 return;
-            }
-        }
-    }
-
-    /// One step. What it puts on the same stack must not be taken for what it works on: so that is taken off first, and
-    /// put back if it is not done.
-    fn reap_one(&mut self) {
-        if let Some(cap) = self.reaper.revocations.iter().find_map(|place| Id::<Cap>::try_new(place.get() as usize)) {
-            if self.revoke_step(cap) {
-                self.revoke_done(cap);
-            }
-        } else if let Some(id) = self.reap_take::<Quota>(&self.reaper.pressed, |q| &q.next_reap) {
-            self.pressure_tell(id);
-        } else if let Some(id) = self.reap_take::<Process>(&self.reaper.processes, |p| &p.next_reap) {
-            if !Process::reap_step(self, id) {
-                self.reap_later(Reap::Process(id));
-            }
-        } else if let Some(id) = self.reap_take::<Endpoint>(&self.reaper.endpoints, |e| &e.next_reap) {
-            if !self.endpoint_reap_step(id) {
-                self.reap_later(Reap::Endpoint(id));
-            }
-        } else if let Some(id) = self.reap_take::<Notification>(&self.reaper.notifications, |n| &n.next_reap) {
-            if !self.notification_reap_step(id) {
-                self.reap_later(Reap::Notification(id));
-            }
-        } else if let Some(id) = self.reap_take::<EventQueue>(&self.reaper.event_queues, |q| &q.next_reap) {
-            if !self.event_queue_reap_step(id) {
-                self.reap_later(Reap::EventQueue(id));
-            }
-        } else if let Some(id) = self.reap_take::<Space>(&self.reaper.spaces, |s| &s.next_reap) {
-            if !Space::reap_step(self, id) {
-                self.reap_later(Reap::Space(id));
-            }
-        } else if let Some(id) = self.reap_take::<Memory>(&self.reaper.memories, |m| &m.next_reap) {
-            if !Memory::reap_step(self, id) {
-                self.reap_later(Reap::Memory(id));
-            }
-        } else if let Some(id) = self.reap_take::<Namespace>(&self.reaper.namespaces, |n| &n.next_reap) {
-            if !Namespace::reap_step(self, id) {
-                self.reap_later(Reap::Namespace(id));
             }
         }
     }

@@ -5,7 +5,7 @@
 //! of at most 1.44 log2 n nodes, whatever keys user code chooses (that is why it is not a treap).
 
 use crate::arena::{Arena, ArenaItem};
-use crate::field::Field;
+use crate::field::{Clear, Field};
 use crate::id::Id;
 use crate::object::{DmaDomain, Interest, Mapping, Notification, Process, Session, Thread, TreeLinks};
 use core::marker::PhantomData;
@@ -69,10 +69,15 @@ impl<T: TreeNode<Which>, Which> Tree<'_, T, Which> {
         self.arena.items.get(raw as usize).expect("invariant: links stay inside their arena").links()
     }
     fn height(&self, raw: u32) -> u32 {
-        if raw == 0 {
-            0
-        } else {
-            self.at(raw).level.get()
+        Self::id(raw).map_or(0, |_| self.at(raw).level.get())
+    }
+    /// The link to a node's child with smaller keys (`left`), or with greater ones.
+    #[inline(always)]
+    fn child(&self, raw: u32, left: bool) -> &Field<u32> {
+        let node = self.at(raw);
+        match left {
+            true => &node.left,
+            false => &node.right,
         }
     }
     fn id(raw: u32) -> Option<Id<T>> {
@@ -94,7 +99,7 @@ impl<T: TreeNode<Which>, Which> Tree<'_, T, Which> {
             }
             less = key < node.key.get();
             parent = at;
-            at = if less { node.left.get() } else { node.right.get() };
+            at = self.child(at, less).get();
         }
         let node = self.at(id.raw());
         node.left.set(0);
@@ -102,13 +107,8 @@ impl<T: TreeNode<Which>, Which> Tree<'_, T, Which> {
         node.parent.set(parent);
         node.level.set(1);
         node.key.set(key);
-        if parent == 0 {
-            self.root.set(id.raw());
-        } else if less {
-            self.at(parent).left.set(id.raw());
-        } else {
-            self.at(parent).right.set(id.raw());
-        }
+        let place = if parent == 0 { self.root } else { self.child(parent, less) };
+        place.set(id.raw());
         self.rebalance(parent);
         true
     }
@@ -147,11 +147,7 @@ impl<T: TreeNode<Which>, Which> Tree<'_, T, Which> {
             self.replace_child(parent, id.raw(), heir);
         }
         self.rebalance(start);
-        node.left.set(0);
-        node.right.set(0);
-        node.parent.set(0);
-        node.level.set(0);
-        node.key.set(0);
+        node.clear();
     }
 
     /// Whether a node is in a tree.
@@ -161,16 +157,7 @@ impl<T: TreeNode<Which>, Which> Tree<'_, T, Which> {
 
     /// The node with this key.
     pub fn find(&self, key: u64) -> Option<Id<T>> {
-        let mut at = self.root.get();
-        while at != 0 {
-            let node = self.at(at);
-            at = match key.cmp(&node.key.get()) {
-                core::cmp::Ordering::Equal => return Self::id(at),
-                core::cmp::Ordering::Less => node.left.get(),
-                core::cmp::Ordering::Greater => node.right.get(),
-            };
-        }
-        None
+        self.ceiling(key).filter(|id| self.at(id.raw()).key.get() == key)
     }
 
     /// The node with the smallest key.
@@ -180,30 +167,22 @@ impl<T: TreeNode<Which>, Which> Tree<'_, T, Which> {
 
     /// The node with the greatest key that is not above `key`.
     pub fn floor(&self, key: u64) -> Option<Id<T>> {
-        let (mut at, mut best) = (self.root.get(), 0);
-        while at != 0 {
-            let node = self.at(at);
-            if node.key.get() <= key {
-                best = at;
-                at = node.right.get();
-            } else {
-                at = node.left.get();
-            }
-        }
-        Self::id(best)
+        self.nearest(|other| other <= key, false)
     }
 
     /// The node with the smallest key that is not below `key`.
     pub fn ceiling(&self, key: u64) -> Option<Id<T>> {
+        self.nearest(|other| other >= key, true)
+    }
+
+    /// Of the nodes whose keys fit, the one with the smallest key (`left`), or with the greatest.
+    #[inline(always)]
+    fn nearest(&self, fits: impl Fn(u64) -> bool, left: bool) -> Option<Id<T>> {
         let (mut at, mut best) = (self.root.get(), 0);
         while at != 0 {
-            let node = self.at(at);
-            if node.key.get() >= key {
-                best = at;
-                at = node.left.get();
-            } else {
-                at = node.right.get();
-            }
+            let fit = fits(self.at(at).key.get());
+            best = if fit { at } else { best };
+            at = self.child(at, fit == left).get();
         }
         Self::id(best)
     }
@@ -215,12 +194,9 @@ impl<T: TreeNode<Which>, Which> Tree<'_, T, Which> {
 
     /// Puts `new` (or nothing) where `old` hung under `parent` (or was the root).
     fn replace_child(&self, parent: u32, old: u32, new: u32) {
-        if parent == 0 {
-            self.root.set(new);
-        } else if self.at(parent).left.get() == old {
-            self.at(parent).left.set(new);
-        } else {
-            self.at(parent).right.set(new);
+        match parent {
+            0 => self.root.set(new),
+            _ => self.child(parent, self.at(parent).left.get() == old).set(new),
         }
         if new != 0 {
             self.at(new).parent.set(parent);
@@ -236,17 +212,11 @@ impl<T: TreeNode<Which>, Which> Tree<'_, T, Which> {
     /// Lifts the right child (`left`: the left child) of a node over it; answers the child.
     fn rotate(&self, raw: u32, left: bool) -> u32 {
         let node = self.at(raw);
-        let up = if left { node.left.get() } else { node.right.get() };
-        let upper = self.at(up);
-        let middle = if left { upper.right.get() } else { upper.left.get() };
+        let up = self.child(raw, left).get();
+        let middle = self.child(up, !left).get();
         self.replace_child(node.parent.get(), raw, up);
-        if left {
-            node.left.set(middle);
-            upper.right.set(raw);
-        } else {
-            node.right.set(middle);
-            upper.left.set(raw);
-        }
+        self.child(raw, left).set(middle);
+        self.child(up, !left).set(raw);
         if middle != 0 {
             self.at(middle).parent.set(raw);
         }
@@ -268,9 +238,8 @@ impl<T: TreeNode<Which>, Which> Tree<'_, T, Which> {
             } else {
                 let heavy_left = high > low;
                 let heavy = if heavy_left { left } else { right };
-                let inner = if heavy_left { self.at(heavy).right.get() } else { self.at(heavy).left.get() };
-                let outer = if heavy_left { self.at(heavy).left.get() } else { self.at(heavy).right.get() };
-                if self.height(inner) > self.height(outer) {
+                let height = |left: bool| self.height(self.child(heavy, left).get());
+                if height(!heavy_left) > height(heavy_left) {
                     self.rotate(heavy, !heavy_left);
                 }
                 raw = self.rotate(raw, heavy_left);

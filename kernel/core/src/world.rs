@@ -7,6 +7,7 @@
 
 mod check;
 pub mod frames;
+mod kit;
 
 use crate::address::{CpuId, FrameNumber, VirtAddr};
 use crate::cap::namespace::words;

@@ -84,25 +84,15 @@ pub fn start<M: Machine>(
     for segment in program.segments() {
         place(kernel, space, &segment)?;
     }
-    let writable = Protection::READ | Protection::WRITE;
-    let empty = |page: u64, length: u64| Segment {
-        page,
-        pages: length / PAGE_SIZE,
-        offset: 0,
-        data: &[],
-        protection: writable,
+    let put = |page: u64, length: u64, data: &[u8], protection: Protection| {
+        place(kernel, space, &Segment { page, pages: length / PAGE_SIZE, offset: 0, data, protection })
     };
-    place(kernel, space, &empty(layout::IPC_BUFFER, PAGE_SIZE))?;
-    let stack = layout::STACK_TOP.wrapping_sub(layout::STACK_LENGTH);
-    place(kernel, space, &empty(stack, layout::STACK_LENGTH))?;
+    let writable = Protection::READ | Protection::WRITE;
+    put(layout::IPC_BUFFER, PAGE_SIZE, &[], writable)?;
+    put(layout::STACK_TOP.wrapping_sub(layout::STACK_LENGTH), layout::STACK_LENGTH, &[], writable)?;
     let mut block = [0; 256];
     let length = start_block(&mut block)?;
-    let data = block.get(..length).unwrap_or(&[]);
-    place(
-        kernel,
-        space,
-        &Segment { page: layout::START_BLOCK, pages: 1, offset: 0, data, protection: Protection::READ },
-    )?;
+    put(layout::START_BLOCK, PAGE_SIZE, block.get(..length).unwrap_or(&[]), Protection::READ)?;
     kernel.thread_make(
         process,
         Start {

@@ -99,15 +99,12 @@ impl Features {
 
     /// What the kernel can't do without, if something is missing.
     pub fn missing(&self) -> Option<&'static str> {
-        if !self.no_execute {
-            Some("the processor has no NX")
-        } else if !self.syscall {
-            Some("the processor has no SYSCALL")
-        } else if !self.fxsave {
-            Some("the processor has no FXSAVE and SSE2")
-        } else {
-            None
-        }
+        let needed = [
+            (self.no_execute, "the processor has no NX"),
+            (self.syscall, "the processor has no SYSCALL"),
+            (self.fxsave, "the processor has no FXSAVE and SSE2"),
+        ];
+        needed.into_iter().find(|(has, _)| !has).map(|(_, missing)| missing)
     }
 
     /// CR4: physical address extension, SSE, and whatever protects. FSGSBASE and protection keys stay off.

@@ -1,6 +1,6 @@
 //! Waiting for an interrupt, and hearing of one that is pending.
 
-use super::{apic, per_cpu};
+use super::{apic, per_cpu, window};
 use core::arch::asm;
 use core::sync::atomic::Ordering::Relaxed;
 
@@ -22,5 +22,5 @@ pub fn wait() -> u8 {
 
 /// Whether an interrupt waits for interrupts to be turned on.
 pub fn pending() -> bool {
-    apic::request_pending()
+    window::looked(apic::request_pending())
 }

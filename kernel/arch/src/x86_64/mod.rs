@@ -16,6 +16,7 @@
 //! - [`smp`], [`trampoline`]: the other processors: what they are asked, how they start
 //! - [`apic`], [`lines`], [`clock`]: interrupts and time
 //! - [`port`], [`console`], [`stop`], [`panic`]: ports, early console, the ways out
+//! - [`window`]: how long interrupts are off, in the measuring build
 //! - [`machine`]: `Machine` for all of it
 
 pub mod calibration;
@@ -30,5 +31,5 @@ macro_rules! bare {
 }
 bare! {
     apic clock console descriptors early entry fpu idle kernel_space lines machine panic per_cpu platform port smp start
-    stop trap trampoline
+    stop trap trampoline window
 }

@@ -56,35 +56,24 @@ pub fn frame_of(entry: u64) -> FrameNumber {
 
 /// An entry that leads to a table. Upper levels allow everything; the last one decides.
 pub fn table_entry(table: FrameNumber, user: bool) -> u64 {
-    table.address().0 | PRESENT | WRITE | ACCESSED | if user { USER } else { 0 }
+    table.address().0 | PRESENT | WRITE | ACCESSED | bits(user, USER)
 }
 
 /// The entry of a user page. Without any protection the page is present for the kernel alone, so
 /// that the frame stays known. Accessed and dirty are set: nothing here reads them, and the processor
 /// then has no reason to write to the table.
 pub fn user_entry(to: &Translation) -> u64 {
-    let mut entry = to.address.0 & ADDRESS | PRESENT | ACCESSED | DIRTY | rights(to.protection);
-    if to.large {
-        entry |= LEAF;
-    }
-    if to.device {
-        entry |= UNCACHED | THROUGH;
-    }
-    entry
+    let kind = bits(to.large, LEAF) | bits(to.device, UNCACHED | THROUGH);
+    to.address.0 & ADDRESS | PRESENT | ACCESSED | DIRTY | rights(to.protection) | kind
+}
+
+fn bits(are_set: bool, bits: u64) -> u64 {
+    u64::from(are_set).wrapping_mul(bits)
 }
 
 fn rights(protection: Protection) -> u64 {
-    let mut bits = 0;
-    if !protection.is_empty() {
-        bits |= USER;
-    }
-    if protection.contains(Protection::WRITE) {
-        bits |= WRITE;
-    }
-    if !protection.contains(Protection::EXECUTE) {
-        bits |= NO_EXECUTE;
-    }
-    bits
+    let (writes, executes) = (protection.contains(Protection::WRITE), protection.contains(Protection::EXECUTE));
+    bits(!protection.is_empty(), USER) | bits(writes, WRITE) | bits(!executes, NO_EXECUTE)
 }
 
 /// What a user page's entry says.
@@ -132,11 +121,7 @@ pub fn enter<T: Tables>(
     entry: u64,
 ) -> Result<(), TableMissing> {
     let (slot, found) = walk(tables, root, address, level);
-    if found != level {
-        return Err(TableMissing);
-    }
-    slot.store(entry, Relaxed);
-    Ok(())
+    (found == level).then(|| slot.store(entry, Relaxed)).ok_or(TableMissing)
 }
 
 /// Puts a zeroed table where the highest one on the way to `level` is missing. `false`: none is.

@@ -24,6 +24,8 @@ pub struct PerCpu {
     pub user_rsp: AtomicU64,
     /// Top of the kernel stack.
     pub stack: AtomicU64,
+    /// What the core keeps of this processor: its `Cpu`.
+    pub cpu: AtomicU64,
     /// This block's own address.
     pub own: AtomicU64,
     /// Whether SMAP is on: then entries from user mode clear AC.
@@ -74,6 +76,7 @@ impl PerCpu {
             registers: AtomicU64::new(0),
             user_rsp: AtomicU64::new(0),
             stack: AtomicU64::new(0),
+            cpu: AtomicU64::new(0),
             own: AtomicU64::new(0),
             smap: AtomicU64::new(0),
             id: AtomicU64::new(0),

@@ -3,13 +3,13 @@
 
 use super::layout::{ERROR_VECTOR, INTERRUPTS, INTERRUPT_FIRST, KICK_VECTOR, TIMER_VECTOR};
 use super::machine::X86;
-use super::{apic, clock, fpu, idle, per_cpu, smp, stop};
+use super::{apic, clock, fpu, idle, per_cpu, smp, stop, window};
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use kernel_core::fault::Fault;
 use kernel_core::ipc::fast::Other;
-use kernel_core::object::Registers;
+use kernel_core::object::{Cpu, Registers, Thread};
 use kernel_core::{Kernel, Next};
 use spin::Once;
 use x86_64::registers::control::Cr2;
@@ -61,29 +61,51 @@ unsafe fn entered(calls: bool) -> &'static mut Kernel<X86> {
 pub extern "C" fn syscall() -> *const Registers {
     // SAFETY: an entry.
     let kernel = unsafe { entered(true) };
+    window::open(None);
     let next = kernel.syscall(per_cpu::id());
     follow(kernel, next)
 }
 
 /// `call` was executed with words alone: the short way, or null where that is not to be had. Its registers but for rax, rdx
-/// and the words are saved.
-pub extern "C" fn call(session: u64, tag: u64) -> *const Registers {
+/// and the words are saved. The entry code passes the thread whose registers these are, and the processor's `Cpu`.
+pub extern "C" fn call(session: u64, tag: u64, caller: &'static Thread, cpu: &'static Cpu) -> *const Registers {
     // SAFETY: an entry.
     let kernel = unsafe { entered(true) };
-    registers_of(kernel.call_fast(kernel.here(), session, tag))
+    window::open(Some(256));
+    registers_of(kernel.call_fast(cpu, caller, session, tag))
+}
+
+/// Any call: the registers of its thread, which has its answer already, or null where it is not one of those.
+pub extern "C" fn brief(caller: &'static Thread, cpu: &'static Cpu, number: u64) -> *const Registers {
+    // SAFETY: an entry.
+    let kernel = unsafe { (*KERNEL.0.get()).assume_init_ref() };
+    match kernel.call_brief(cpu, caller, number) {
+        true => {
+            per_cpu::count(&per_cpu::this().entries);
+            &raw const caller.registers
+        }
+        false => core::ptr::null(),
+    }
 }
 
 /// The same for `reply_recv`, whose reply object comes in r8.
-pub extern "C" fn reply_recv(endpoint: u64, tag: u64, _rdx: u64, _rcx: u64, reply: u64) -> *const Registers {
+pub extern "C" fn reply_recv(
+    endpoint: u64,
+    tag: u64,
+    server: &'static Thread,
+    cpu: &'static Cpu,
+    reply: u64,
+) -> *const Registers {
     // SAFETY: an entry.
     let kernel = unsafe { entered(true) };
-    registers_of(kernel.reply_receive_fast(kernel.here(), endpoint, tag, reply))
+    window::open(Some(256 | 2));
+    registers_of(kernel.reply_receive_fast(cpu, server, endpoint, tag, reply))
 }
 
 /// The registers of a thread that the short way leads to.
 #[inline(always)]
 fn registers_of(to: Option<Other>) -> *const Registers {
-    to.map_or(core::ptr::null(), |(_, thread)| &raw const thread.registers)
+    to.map_or(core::ptr::null(), |(_, thread)| window::close(&raw const thread.registers))
 }
 
 /// The thread to go on with would go outside the user half.
@@ -105,6 +127,7 @@ pub extern "C" fn from_user(vector: u64, code: u64) -> *const Registers {
     }
     // SAFETY: an entry.
     let kernel = unsafe { entered(false) };
+    window::open(Some(vector));
     let next = if vector < 32 {
         // No other fault can have come meanwhile.
         let address = if vector == 14 { Cr2::read_raw() } else { 0 };
@@ -148,12 +171,12 @@ fn interrupt(kernel: &mut Kernel<X86>, vector: u8) -> Next {
 /// final draws this one in, which works only once it is back in user mode: so they may be read after the lock is given back.
 #[inline(always)]
 fn follow(kernel: &'static mut Kernel<X86>, next: Next) -> *const Registers {
-    match next {
+    window::close(match next {
         Next::Run(id) if !smp::many() || kernel.threads.at(id).may_run_on(per_cpu::id()) => {
             &raw const kernel.threads.at(id).registers
         }
         _ => follow_far(next),
-    }
+    })
 }
 
 /// Nothing to run: waits for an interrupt, without the lock. Or others are to go first: then only what is pending is taken.
@@ -182,11 +205,13 @@ fn follow_far(mut next: Next) -> *const Registers {
             smp::unlock();
         }
         let start = clock::now_ns();
+        window::close(core::ptr::null());
         let vector = if next == Next::Idle || idle::pending() { idle::wait() } else { KICK_VECTOR };
         if next == Next::Idle {
             let waited = clock::now_ns().wrapping_sub(start);
             block.idle_ns.store(block.idle_ns.load(Relaxed).wrapping_add(waited), Relaxed);
         }
+        window::open(Some(u64::from(vector)));
         // SAFETY: an entry, by the interrupt; the reference from before is not used any more.
         next = interrupt(unsafe { entered(false) }, vector);
     }
@@ -266,6 +291,7 @@ pub fn join() -> ! {
 fn begin() -> ! {
     // SAFETY: the one call on each processor at the end of its start, after `keep`; not nested in an entry.
     let kernel = unsafe { entered(false) };
+    per_cpu::this().cpu.store(&raw const *kernel.here() as u64, Relaxed);
     let next = kernel.reschedule(per_cpu::id());
     let registers = follow(kernel, next);
     // The first one counts.

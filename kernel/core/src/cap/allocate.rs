@@ -6,7 +6,7 @@
 //! made of one kind stays behind to starve another kind.
 
 use crate::address::FrameNumber;
-use crate::arena::{Arena, PageSlot};
+use crate::arena::{Arena, ArenaKind, PageSlot};
 use crate::id::Id;
 use crate::kernel::{InKernel, Kernel};
 use crate::machine::Machine;
@@ -111,14 +111,8 @@ impl<M: Machine> Kernel<M> {
     fn page_take<T: InKernel>(&self, arena: &Arena<T>, quota: Id<Quota>) -> Result<u32> {
         let given_back = arena.given_back.get();
         let page = if given_back != 0 { given_back.wrapping_sub(1) } else { arena.fresh.get() };
-        if page as usize >= arena.pages.len() {
-            return Err(Error::OutOfMemory);
-        }
-        let frame = self.frame_allocate(quota)?;
-        if self.machine.back(T::KIND, page as usize, frame, &mut || self.spare_table()).is_err() {
-            self.frame_release(frame);
-            return Err(Error::OutOfMemory);
-        }
+        Error::OutOfMemory.when(page as usize >= arena.pages.len())?;
+        let frame = self.page_back(T::KIND, page as usize, quota)?;
         let before = page_slot(arena, page).word.replace(PageSlot::IN_USE | frame.0);
         if given_back != 0 {
             arena.given_back.set(before);
@@ -127,6 +121,16 @@ impl<M: Machine> Kernel<M> {
         }
         self.partial_add(arena, quota, page);
         Ok(page)
+    }
+
+    /// Puts a frame of an account's behind a page of an arena. Errors: `OutOfQuota`, `OutOfMemory`.
+    pub(super) fn page_back(&self, kind: ArenaKind, page: usize, quota: Id<Quota>) -> Result<FrameNumber> {
+        let frame = self.frame_allocate(quota)?;
+        if self.machine.back(kind, page, frame, &mut || self.spare_table()).is_err() {
+            self.frame_release(frame);
+            return Err(Error::OutOfMemory);
+        }
+        Ok(frame)
     }
 
     fn page_give<T: InKernel>(&self, arena: &Arena<T>, page: u32) {
@@ -140,7 +144,7 @@ impl<M: Machine> Kernel<M> {
         let frame: FrameNumber = self.frames.take().ok_or(Error::OutOfMemory)?;
         self.machine.zero_frame(frame);
         let page = self.quotas.fresh.get();
-        let kind = crate::arena::ArenaKind::Quota;
+        let kind = ArenaKind::Quota;
         self.machine.back(kind, page as usize, frame, &mut || self.spare_table()).map_err(|_| Error::OutOfMemory)?;
         self.quotas.fresh.set(page.wrapping_add(1));
         let id = Id::try_new((page as usize).wrapping_mul(Arena::<Quota>::PER_PAGE));

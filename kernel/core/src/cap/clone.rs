@@ -4,16 +4,12 @@
 //! (replies, threads, pins; memory that is still being made; sessions that the policy keeps back) leaves an entry that is free, under the next
 //! generation, so that handles to it stay stale.
 
-use crate::arena::{Arena, ArenaKind};
-use crate::cap::table::RETIRED;
+use crate::cap::table::{PER_PAGE, RETIRED};
 use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
-use crate::object::{Cap, Process, ProcessState};
+use crate::object::{Cap, Process};
 use abi::{Error, Kind, Result};
-
-/// Entries in a page of a table.
-const PER_PAGE: u32 = Arena::<Cap>::PER_PAGE as u32;
 
 /// Whether a clone of a table gets such a capability.
 fn is_handed_on(kind: Kind) -> bool {
@@ -25,24 +21,15 @@ impl<M: Machine> Kernel<M> {
     /// Errors: `Closed` (the process has ended), `Busy` (its table is not empty, or it has threads), `Retry` (a capability is
     /// being revoked), `OutOfQuota`, `OutOfMemory` (of the process's account).
     pub(crate) fn table_clone_step(&self, from: Id<Process>, to: Id<Process>, page: u32) -> Result<bool> {
-        let (source, target) = (&self.processes[from], &self.processes[to]);
-        if target.state.get() != ProcessState::Running {
-            return Err(Error::Closed);
-        }
-        if from == to || target.table_pages.get() != page || target.thread_count.get() != 0 {
-            return Err(Error::Busy);
-        }
-        if page == 0 && target.cap_count.get() != 0 {
-            return Err(Error::Busy);
-        }
+        let (source, target) = (&self.processes[from], self.process_running(to)?);
+        Error::Busy.when(from == to || target.table_pages.get() != page || target.thread_count.get() != 0)?;
+        Error::Busy.when(page == 0 && target.cap_count.get() != 0)?;
         if page >= source.table_pages.get() {
             return Ok(false);
         }
         let first = page.wrapping_mul(PER_PAGE);
         let entries = || (first.max(1)..first.wrapping_add(PER_PAGE)).filter_map(|index| self.cap_at(from, index));
-        if entries().any(|cap| self.caps[cap].kind().is_some() && self.is_being_revoked(cap)) {
-            return Err(Error::Retry);
-        }
+        Error::Retry.when(entries().any(|cap| self.caps[cap].kind().is_some() && self.is_being_revoked(cap)))?;
         self.table_page(to)?;
         for index in (first.max(1)..first.wrapping_add(PER_PAGE)).rev() {
             let cap = self.cap_at(from, index).expect("invariant: the table has this page");
@@ -50,21 +37,6 @@ impl<M: Machine> Kernel<M> {
             self.entry_clone(from, cap, to, copy);
         }
         Ok(page.wrapping_add(1) < source.table_pages.get())
-    }
-
-    /// Backs the next page of a process's table, its entries all zero. Errors: `OutOfQuota`, `OutOfMemory`, `Closed`.
-    fn table_page(&self, id: Id<Process>) -> Result<()> {
-        let process = &self.processes[id];
-        let quota = process.quota.get().ok_or(Error::Closed)?;
-        let frame = self.frame_allocate(quota)?;
-        let pages = process.table_pages.get();
-        let page = (self.cap_table(id) / PER_PAGE).wrapping_add(pages) as usize;
-        if self.machine.back(ArenaKind::Cap, page, frame, &mut || self.spare_table()).is_err() {
-            self.frame_release(frame);
-            return Err(Error::OutOfMemory);
-        }
-        process.table_pages.set(pages.wrapping_add(1));
-        Ok(())
     }
 
     /// Whether an entry stands for a memory object that a thread of its holder is still making.
@@ -90,10 +62,7 @@ impl<M: Machine> Kernel<M> {
             self.cap_retain(kind, entry.object.get());
             return;
         }
-        let next = match entry.kind() {
-            Some(_) => generation.saturating_add(1),
-            None => generation,
-        };
+        let next = generation.saturating_add(u16::from(entry.kind().is_some()));
         if next == RETIRED {
             target.word.set(u64::from(RETIRED) << 16);
         } else {

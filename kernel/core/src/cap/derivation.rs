@@ -86,18 +86,14 @@ impl<M: Machine> Kernel<M> {
         rights: Rights,
         parent: Link<Cap>,
     ) -> Result<Handle> {
-        if parent.is_some_and(|parent| self.is_being_revoked(parent)) {
-            return Err(Error::Retry);
-        }
+        Error::Retry.when(parent.is_some_and(|parent| self.is_being_revoked(parent)))?;
         self.cap_insert(to, kind, object, rights, parent)
     }
 
     /// Makes a child of an entry in a table. Rights that the entry does not have are dropped. `object` is the entry's
     /// own, or a part of it. Errors: `Retry` (it is being revoked), and those of [`Kernel::cap_room`].
     pub fn cap_derive(&self, cap: Id<Cap>, object: u32, mask: Rights, to: Id<Process>) -> Result<(Handle, Rights)> {
-        if self.is_being_revoked(cap) {
-            return Err(Error::Retry);
-        }
+        Error::Retry.when(self.is_being_revoked(cap))?;
         let entry = &self.caps[cap];
         let kind = entry.kind().ok_or(Error::BadHandle)?;
         let rights = entry.rights() & mask;
@@ -114,19 +110,9 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// Passes a capability on: a child of it in another table. Errors: `BadHandle`, `NoRight` (`TRANSFER` is asked),
-    /// `Denied` (the policy), `Retry`, and those of [`Kernel::cap_room`].
-    pub fn cap_transfer(
-        &self,
-        from: Id<Process>,
-        handle: Handle,
-        mask: Rights,
-        to: Id<Process>,
-    ) -> Result<(Handle, Kind, Rights)> {
-        self.cap_transfer_asked(from, handle, mask, to, from)
-    }
-
-    /// The same, where it is known who wanted it: one of the two, to whom a refusal by the policy counts.
+    /// Passes a capability on: a child of it in another table. It is known who wanted it: one of the two, to whom a refusal
+    /// by the policy counts. Errors: `BadHandle`, `NoRight` (`TRANSFER` is asked), `Denied` (the policy), `Retry`, and those
+    /// of [`Kernel::cap_room`].
     pub(crate) fn cap_transfer_asked(
         &self,
         from: Id<Process>,
@@ -137,9 +123,7 @@ impl<M: Machine> Kernel<M> {
     ) -> Result<(Handle, Kind, Rights)> {
         let (cap, kind) = self.lookup_any(from, handle)?;
         let entry = &self.caps[cap];
-        if !entry.rights().contains(Rights::TRANSFER) {
-            return Err(Error::NoRight);
-        }
+        Error::NoRight.when(!entry.rights().contains(Rights::TRANSFER))?;
         let (handle, rights) = if self.is_typed_hand_over(from, cap, to) {
             self.cap_transfer_typed(from, cap, mask, to, asked_by)?
         } else {
@@ -152,9 +136,7 @@ impl<M: Machine> Kernel<M> {
     /// Errors: `Retry` (it is being revoked).
     pub(crate) fn cap_close_step(&self, cap: Id<Cap>) -> Result<bool> {
         let entry = &self.caps[cap];
-        if entry.flags.get() & REVOKING != 0 {
-            return Err(Error::Retry);
-        }
+        Error::Retry.when(entry.flags.get() & REVOKING != 0)?;
         let heir = if M::FAULT == Fault::REPARENT { None } else { Id::try_new(entry.parent.get() as usize) };
         // From now on nothing more can stem from it.
         entry.disarm();

@@ -20,9 +20,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn fault_handler_set(&self, id: Id<Thread>, session: Link<Session>, cap: Link<Cap>) -> Result<()> {
         let thread = &self.threads[id];
         if let Some(new) = session.filter(|new| thread.fault_session.get() != Some(*new)) {
-            if self.sessions[new].faulter_count.get() >= FAULTERS {
-                return Err(Error::Busy);
-            }
+            Error::Busy.when(self.sessions[new].faulter_count.get() >= FAULTERS)?;
         }
         if let Some(new) = session {
             self.retain(new);
@@ -47,13 +45,17 @@ impl<M: Machine> Kernel<M> {
         Ok(())
     }
 
+    /// The session that an entry names, if it names one.
+    pub(super) fn session_named(&self, cap: Id<Cap>) -> Option<&Session> {
+        let entry = &self.caps[cap];
+        let session = Id::<Session>::try_new(entry.object.get() as usize)?;
+        (entry.kind() == Some(Kind::Session)).then(|| &self.sessions[session])
+    }
+
     /// The threads whose fault handler stems from an entry.
     fn faulters_of(&self, cap: Id<Cap>, each: impl Fn(Id<Thread>)) {
-        let entry = &self.caps[cap];
-        let session =
-            Id::<Session>::try_new(entry.object.get() as usize).filter(|_| entry.kind() == Some(Kind::Session));
-        let Some(session) = session else { return };
-        for id in self.threads.list::<InFaulters>(&self.sessions[session].faulters).iter() {
+        let Some(session) = self.session_named(cap) else { return };
+        for id in self.threads.list::<InFaulters>(&session.faulters).iter() {
             if self.threads[id].fault_via.get() == cap.raw() {
                 each(id);
             }

@@ -2,54 +2,40 @@
 //!
 //! A handful of names, so a list is searched; each is charged to whoever bound it.
 
+use crate::cap::reference::object;
+use crate::field::{store, Field};
 use crate::id::{Id, Link};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
-use crate::object::{Header, Name, Namespace, Object, Quota, Session};
+use crate::object::{Name, Namespace, Quota, Session};
 use crate::reaper::Reap;
-use abi::{Error, Kind, Result, Rights};
+use abi::{Error, Result, Rights};
 
 /// The longest scheme name.
 pub const NAME: usize = 32;
 /// The most names in a namespace: `open` looks at them one after another.
 pub const NAMES: u32 = 64;
 
-impl Object for Namespace {
-    const CAP_KIND: Kind = Kind::Namespace;
-    fn header(&self) -> &Header {
-        &self.header
-    }
-    fn end<M: Machine>(kernel: &Kernel<M>, id: Id<Namespace>) {
-        kernel.reap_later(Reap::Namespace(id));
-    }
-}
+object!(Namespace, Namespace, |kernel, id| kernel.reap_later(Reap::Namespace(id)));
 
 impl Namespace {
     /// Unbinds one name of a namespace without references; answers whether it is gone.
     pub fn reap_step<M: Machine>(kernel: &mut Kernel<M>, id: Id<Namespace>) -> bool {
-        match kernel.namespaces[id].first.get() {
-            Some(name) => {
-                kernel.name_remove(id, None, name);
-                false
-            }
-            None => {
-                kernel.free_object(id);
-                true
-            }
+        let first = kernel.namespaces[id].first.get();
+        match first {
+            Some(name) => kernel.name_remove(id, None, name),
+            None => kernel.free_object(id),
         }
+        first.is_none()
     }
 }
 
 /// A scheme name as the words of a [`Name`]. Errors: `NameTooLong`, `InvalidName` (empty, or with anything but lower-case
 /// letters, digits, `-`, `_` and `.`).
 pub fn scheme_name(bytes: &[u8]) -> Result<[u64; 4]> {
-    if bytes.len() > NAME {
-        return Err(Error::NameTooLong);
-    }
+    Error::NameTooLong.when(bytes.len() > NAME)?;
     let fits = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(b);
-    if bytes.is_empty() || !bytes.iter().all(fits) {
-        return Err(Error::InvalidName);
-    }
+    Error::InvalidName.when(bytes.is_empty() || !bytes.iter().all(fits))?;
     Ok(words(bytes))
 }
 
@@ -78,7 +64,7 @@ impl<M: Machine> Kernel<M> {
         let (mut before, mut at) = (None, self.namespaces[namespace].first.get());
         while let Some(id) = at {
             let record = &self.names[id];
-            if record.name.iter().zip(name).all(|(a, b)| a.get() == b) {
+            if record.name.each_ref().map(Field::get) == name {
                 return Some((id, before));
             }
             before = at;
@@ -120,21 +106,14 @@ impl<M: Machine> Kernel<M> {
         rights: Rights,
         quota: Id<Quota>,
     ) -> Result<Id<Name>> {
-        if self.name_find(namespace, name).is_some() {
-            return Err(Error::Exists);
-        }
-        if self.namespaces[namespace].count.get() >= NAMES {
-            return Err(Error::TableFull);
-        }
+        Error::Exists.when(self.name_find(namespace, name).is_some())?;
+        Error::TableFull.when(self.namespaces[namespace].count.get() >= NAMES)?;
         let id = self.allocate::<Name>(quota)?;
         let record = &self.names[id];
-        for (place, word) in record.name.iter().zip(name) {
-            place.set(word);
-        }
-        record.session.set(Some(session));
+        store(&record.name, name);
+        self.refer(&record.session, Some(session));
         record.namespace.set(Some(namespace));
         record.rights.set(rights.bits());
-        self.retain(session);
         record.next.set(self.namespaces[namespace].first.replace(Some(id)));
         self.namespaces[namespace].count.update(|n| n.wrapping_add(1));
         Ok(id)
@@ -155,11 +134,8 @@ impl<M: Machine> Kernel<M> {
             None => self.namespaces[namespace].first.set(record.next.get()),
         }
         self.namespaces[namespace].count.update(|n| n.wrapping_sub(1));
-        let session = record.session.get();
+        self.refer(&record.session, None);
         self.free(id);
-        if let Some(session) = session {
-            self.release(session);
-        }
     }
 
     /// The name at a place in the list. Errors: `NotFound`.
@@ -168,7 +144,6 @@ impl<M: Machine> Kernel<M> {
         for _ in 0..index.min(u64::from(NAMES)) {
             at = self.names[at.ok_or(Error::NotFound)?].next.get();
         }
-        let record = &self.names[at.ok_or(Error::NotFound)?];
-        Ok(core::array::from_fn(|i| record.name.get(i).map_or(0, |w| w.get())))
+        Ok(self.names[at.ok_or(Error::NotFound)?].name.each_ref().map(Field::get))
     }
 }

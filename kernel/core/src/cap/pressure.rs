@@ -14,15 +14,10 @@ impl<M: Machine> Kernel<M> {
     /// Watches an account, in place of who did before; without a notification nobody does.
     pub(crate) fn pressure_set(&self, id: Id<Quota>, to: Link<Notification>, bits: u64, free_pages: u64) {
         let quota = &self.quotas[id];
-        if let Some(to) = to {
-            self.retain(to);
-        }
         quota.pressure_bits.set(bits);
         quota.pressure_free.set(if to.is_some() { free_pages } else { 0 });
         quota.pressure_told.set(false);
-        if let Some(before) = quota.pressure.replace(to) {
-            self.release(before);
-        }
+        self.refer(&quota.pressure, to);
         self.pressure_check(id);
     }
 
@@ -47,13 +42,14 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// Tells whoever watches an account, which is short or was a moment ago.
-    pub(crate) fn pressure_tell(&self, id: Id<Quota>) {
+    /// Tells whoever watches an account, which is short or was a moment ago. That is all there is to do.
+    pub(crate) fn pressure_tell(&self, id: Id<Quota>) -> bool {
         let quota = &self.quotas[id];
         quota.pressed.set(false);
         if let Some(to) = quota.pressure.get() {
             self.notification_signal(to, quota.pressure_bits.get());
         }
         self.release(id);
+        true
     }
 }

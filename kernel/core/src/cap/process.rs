@@ -4,12 +4,15 @@
 //! reaper takes the rest apart in bounded steps: threads, replies, capability table, address space, account.
 //! Whoever watches is told when all of that is done.
 
+use crate::cap::limit;
+use crate::cap::reference::object;
 use crate::cap::table::REVOKING;
+use crate::field::store;
 use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::list::{InProcess, InQuota};
 use crate::machine::Machine;
-use crate::object::{Cap, Endpoint, Header, Namespace, Notification, Object, Pin, Process, ProcessState, Quota, Watch};
+use crate::object::{Cap, Endpoint, Namespace, Notification, Pin, Process, ProcessState, Quota, Watch};
 use crate::reaper::Reap;
 use crate::tree::All;
 use abi::{Error, Kind, Result};
@@ -32,16 +35,10 @@ const DONE: u32 = u32::MAX;
 /// Entries looked at in one step, used or not.
 const ENTRIES_A_STEP: u32 = 16;
 
-impl Object for Process {
-    const CAP_KIND: Kind = Kind::Process;
-    fn header(&self) -> &Header {
-        &self.header
-    }
-    fn end<M: Machine>(kernel: &Kernel<M>, id: Id<Process>) {
-        kernel.processes_by_id().remove(id);
-        kernel.process_slot_free(id);
-    }
-}
+object!(Process, Process, |kernel, id| {
+    kernel.processes_by_id().remove(id);
+    kernel.process_slot_free(id);
+});
 
 impl Process {
     /// One step of taking a dead process apart; answers whether it was the last.
@@ -99,42 +96,22 @@ impl<M: Machine> Kernel<M> {
         priority_limit: u8,
         namespace: Option<Id<Namespace>>,
     ) -> Result<Id<Process>> {
-        self.processes_count_more(quota)?;
-        let id = match self.process_slot(quota) {
-            Ok(id) => id,
-            Err(error) => {
-                self.processes_count_less(quota);
-                return Err(error);
-            }
-        };
-        let space = match self.space_create(quota) {
-            Ok(space) => space,
-            Err(error) => {
-                self.process_slot_free(id);
-                self.processes_count_less(quota);
-                return Err(error);
-            }
-        };
-        self.retain(space);
-        let namespace = match namespace.map_or_else(|| self.allocate_object::<Namespace>(quota), Ok) {
-            Ok(namespace) => namespace,
-            Err(error) => {
-                self.release(space);
-                self.process_slot_free(id);
-                self.processes_count_less(quota);
-                return Err(error);
-            }
-        };
-        self.retain(namespace);
+        self.count_more(quota, limit::PROCESSES)?;
+        let id = self.process_slot(quota).inspect_err(|_| self.count_less(quota, limit::PROCESSES))?;
         let process = &self.processes[id];
-        process.space.set(Some(space));
-        process.namespace.set(Some(namespace));
+        let made = self.space_create(quota).and_then(|space| {
+            self.refer(&process.space, Some(space));
+            namespace.map_or_else(|| self.allocate_object::<Namespace>(quota), Ok)
+        });
+        let namespace = made.inspect_err(|_| {
+            self.refer(&process.space, None);
+            self.process_slot_free(id);
+            self.count_less(quota, limit::PROCESSES);
+        })?;
+        self.refer(&process.namespace, Some(namespace));
         process.priority_limit.set(priority_limit);
-        for (place, word) in process.name.iter().zip(name) {
-            place.set(word);
-        }
-        process.quota.set(Some(quota));
-        self.retain(quota);
+        store(&process.name, name);
+        self.refer(&process.quota, Some(quota));
         self.quota_adopt(quota);
         self.quotas[quota].process_count.update(|n| n.wrapping_add(1));
         self.processes.list::<InQuota>(&self.quotas[quota].processes).push_back(id);
@@ -146,11 +123,7 @@ impl<M: Machine> Kernel<M> {
     /// A fresh record, with its price paid.
     fn process_slot(&self, quota: Id<Quota>) -> Result<Id<Process>> {
         self.charge(quota, self.process_price.get())?;
-        let id = self.allocate_object::<Process>(quota);
-        if id.is_err() {
-            self.uncharge(quota, self.process_price.get());
-        }
-        id
+        self.allocate_object::<Process>(quota).inspect_err(|_| self.uncharge(quota, self.process_price.get()))
     }
 
     fn process_slot_free(&self, id: Id<Process>) {
@@ -174,6 +147,12 @@ impl<M: Machine> Kernel<M> {
                 cpu.current.get().filter(of_it).into_iter().for_each(|thread| self.thread_end(thread));
             }
         }
+    }
+
+    /// A process that has not ended. Errors: `Closed`.
+    pub(crate) fn process_running(&self, id: Id<Process>) -> Result<&Process> {
+        let process = &self.processes[id];
+        (process.state.get() == ProcessState::Running).then_some(process).ok_or(Error::Closed)
     }
 
     /// Whether a process has ended and everything it had is given back.
@@ -234,16 +213,12 @@ impl<M: Machine> Kernel<M> {
     /// Lets go of space, namespace and account.
     fn process_let_go(&self, id: Id<Process>) {
         let process = &self.processes[id];
-        if let Some(space) = process.space.replace(None) {
-            self.release(space);
-        }
-        if let Some(namespace) = process.namespace.replace(None) {
-            self.release(namespace);
-        }
+        self.refer(&process.space, None);
+        self.refer(&process.namespace, None);
         if let Some(quota) = process.quota.replace(None) {
             self.processes.list::<InQuota>(&self.quotas[quota].processes).remove(id);
             self.quotas[quota].process_count.update(|n| n.wrapping_sub(1));
-            self.processes_count_less(quota);
+            self.count_less(quota, limit::PROCESSES);
             self.quota_disown(quota);
             self.release(quota);
         }
@@ -258,10 +233,9 @@ impl<M: Machine> Kernel<M> {
         let watch = self.allocate::<Watch>(quota)?;
         let w = &self.watches[watch];
         w.process.set(Some(id));
-        w.notification.set(Some(to));
+        self.refer(&w.notification, Some(to));
         w.bits.set(bits);
         w.next.set(self.processes[id].watches.replace(Some(watch)));
-        self.retain(to);
         Ok(())
     }
 
@@ -294,13 +268,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Whether a live process is charged to an account or to one below it.
     pub fn process_is_charged_to(&self, id: Id<Process>, quota: Id<Quota>) -> bool {
-        let mut at = self.processes[id].quota.get();
-        while let Some(account) = at {
-            if account == quota {
-                return true;
-            }
-            at = self.quotas[account].parent.get();
-        }
-        false
+        let own = self.processes[id].quota.get();
+        own.is_some_and(|own| self.branch(own).any(|account| account == quota))
     }
 }

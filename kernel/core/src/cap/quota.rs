@@ -6,29 +6,24 @@
 //! used, and follows it; so each page it still holds is one page of its parent's, which is what "charges
 //! move to the nearest living ancestor" means, without a walk over everything that was charged.
 
+use crate::cap::reference::object;
 use crate::id::{Id, Link};
 use crate::kernel::Kernel;
 use crate::list::Siblings;
 use crate::machine::Machine;
-use crate::object::{Header, Object, Quota};
-use abi::{Error, Kind, Result};
+use crate::object::Quota;
+use abi::{Error, Result};
 
 /// How deep accounts nest. A charge to an orphan walks up at most this far.
 pub const DEPTH: u8 = 32;
 
-impl Object for Quota {
-    const CAP_KIND: Kind = Kind::Quota;
-    fn header(&self) -> &Header {
-        &self.header
+object!(Quota, Quota, |kernel, id| {
+    // The account goes, and those above it that only it kept alive, one after another.
+    let mut ended = Some(id);
+    while let Some(id) = ended {
+        ended = kernel.quota_end(id);
     }
-    /// Gives the account back, and those above it that only it kept alive, one after another.
-    fn end<M: Machine>(kernel: &Kernel<M>, id: Id<Quota>) {
-        let mut ended = Some(id);
-        while let Some(id) = ended {
-            ended = kernel.quota_end(id);
-        }
-    }
-}
+});
 
 impl<M: Machine> Kernel<M> {
     /// The account that holds every frame that is free now. It never ends.
@@ -55,17 +50,9 @@ impl<M: Machine> Kernel<M> {
     /// `OutOfQuota`, `OutOfMemory`.
     pub fn quota_make_child(&self, parent: Id<Quota>, limit_pages: u64) -> Result<Id<Quota>> {
         let depth = self.quotas[parent].depth.get();
-        if limit_pages == 0 || depth >= DEPTH {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(limit_pages == 0 || depth >= DEPTH)?;
         self.charge(parent, limit_pages)?;
-        let id = match self.allocate_object::<Quota>(parent) {
-            Ok(id) => id,
-            Err(error) => {
-                self.uncharge(parent, limit_pages);
-                return Err(error);
-            }
-        };
+        let id = self.allocate_object::<Quota>(parent).inspect_err(|_| self.uncharge(parent, limit_pages))?;
         let quota = &self.quotas[id];
         quota.limit_pages.set(limit_pages);
         quota.account.set(quota.header.object_id.get());
@@ -83,9 +70,7 @@ impl<M: Machine> Kernel<M> {
         }
         let account = &self.quotas[living];
         let used = account.used_pages.get().checked_add(pages).ok_or(Error::OutOfQuota)?;
-        if used > account.limit_pages.get() {
-            return Err(Error::OutOfQuota);
-        }
+        Error::OutOfQuota.when(used > account.limit_pages.get())?;
         account.used_pages.set(used);
         self.pressure_check(living);
         let mut at = quota;

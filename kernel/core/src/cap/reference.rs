@@ -1,6 +1,7 @@
 //! Who names an object: references, typed and by kind.
 
-use crate::id::Id;
+use crate::field::Field;
+use crate::id::{Id, Link};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::object::{
@@ -9,28 +10,34 @@ use crate::object::{
 };
 use abi::Kind;
 
+/// Makes a type an [`Object`]: the kind of its capabilities, and what becomes of one that nothing refers to any more.
+macro_rules! object {
+    ($type:ident, $kind:ident, |$kernel:ident, $id:ident| $end:expr) => {
+        impl crate::object::Object for $type {
+            const CAP_KIND: abi::Kind = abi::Kind::$kind;
+            fn header(&self) -> &crate::object::Header {
+                &self.header
+            }
+            fn end<M: crate::machine::Machine>($kernel: &crate::kernel::Kernel<M>, $id: crate::id::Id<Self>) {
+                $end
+            }
+        }
+    };
+}
+pub(crate) use object;
+
 /// Does `$act` with `$id` typed by a kind; kinds without objects (`System`, `Log`) do `$none`.
 macro_rules! by_kind {
     ($kind:expr, $raw:expr, |$id:ident| $act:expr, $none:expr) => {
+        by_kind!(@among $kind, $raw, $id, $act, $none; AddressSpace Space, Process Process, Thread Thread, Memory Memory,
+            Endpoint Endpoint, Session Session, Reply Reply, Notification Notification, Namespace Namespace, Quota Quota,
+            DmaDomain DmaDomain, Pin Pin, Interrupt Interrupt, IoPorts IoPorts, DeviceMemory DeviceMemory,
+            EventQueue EventQueue)
+    };
+    (@among $kind:expr, $raw:expr, $id:ident, $act:expr, $none:expr; $($is:ident $t:ident),+) => {
         match ($kind, Id::<()>::try_new($raw as usize)) {
-            (_, None) => $none,
-            (Kind::Process, _) => by_kind!(@one Process, $raw, $id, $act),
-            (Kind::Thread, _) => by_kind!(@one Thread, $raw, $id, $act),
-            (Kind::AddressSpace, _) => by_kind!(@one Space, $raw, $id, $act),
-            (Kind::Memory, _) => by_kind!(@one Memory, $raw, $id, $act),
-            (Kind::Endpoint, _) => by_kind!(@one Endpoint, $raw, $id, $act),
-            (Kind::Session, _) => by_kind!(@one Session, $raw, $id, $act),
-            (Kind::Reply, _) => by_kind!(@one Reply, $raw, $id, $act),
-            (Kind::Notification, _) => by_kind!(@one Notification, $raw, $id, $act),
-            (Kind::Namespace, _) => by_kind!(@one Namespace, $raw, $id, $act),
-            (Kind::Quota, _) => by_kind!(@one Quota, $raw, $id, $act),
-            (Kind::DmaDomain, _) => by_kind!(@one DmaDomain, $raw, $id, $act),
-            (Kind::Pin, _) => by_kind!(@one Pin, $raw, $id, $act),
-            (Kind::Interrupt, _) => by_kind!(@one Interrupt, $raw, $id, $act),
-            (Kind::IoPorts, _) => by_kind!(@one IoPorts, $raw, $id, $act),
-            (Kind::DeviceMemory, _) => by_kind!(@one DeviceMemory, $raw, $id, $act),
-            (Kind::EventQueue, _) => by_kind!(@one EventQueue, $raw, $id, $act),
-            (Kind::SchedContext | Kind::System | Kind::Log, _) => $none,
+            (_, None) | (Kind::SchedContext | Kind::System | Kind::Log, _) => $none,
+            $((Kind::$is, _) => by_kind!(@one $t, $raw, $id, $act),)+
         }
     };
     (@one $t:ident, $raw:expr, $id:ident, $act:expr) => {{
@@ -53,6 +60,16 @@ impl<M: Machine> Kernel<M> {
         references.set(left);
         if left == 0 {
             T::end(self, id);
+        }
+    }
+
+    /// Has a field of an object name another object, or none: what it names it holds a reference to.
+    pub(crate) fn refer<T: Object>(&self, field: &Field<Link<T>>, to: Link<T>) {
+        if let Some(to) = to {
+            self.retain(to);
+        }
+        if let Some(before) = field.replace(to) {
+            self.release(before);
         }
     }
 

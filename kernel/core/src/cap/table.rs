@@ -21,7 +21,7 @@ const HANDLE_AND_KIND: u64 = 0xff_ffff_ffff;
 /// A generation that no handle has: the entry is used up.
 pub(crate) const RETIRED: u16 = 0xffff;
 /// Entries in a page of a table.
-const PER_PAGE: u32 = Arena::<Cap>::PER_PAGE as u32;
+pub(crate) const PER_PAGE: u32 = Arena::<Cap>::PER_PAGE as u32;
 
 fn word(handle: Handle, kind: Kind, rights: Rights) -> u64 {
     u64::from(handle.0) | (kind as u64) << KIND_SHIFT | u64::from(rights.bits()) << RIGHTS_SHIFT
@@ -70,13 +70,9 @@ impl Cap {
 }
 
 impl<M: Machine> Kernel<M> {
-    fn table_base(process: Id<Process>) -> u32 {
-        (process.index().wrapping_mul(M::TABLE_ENTRIES)) as u32
-    }
-
     /// The first entry of a process's table in the capability arena.
     pub fn cap_table(&self, process: Id<Process>) -> u32 {
-        Self::table_base(process)
+        (process.index().wrapping_mul(M::TABLE_ENTRIES)) as u32
     }
 
     /// The process whose table holds an entry.
@@ -97,7 +93,7 @@ impl<M: Machine> Kernel<M> {
         if index >= self.processes[process].table_pages.get().wrapping_mul(PER_PAGE) {
             return None;
         }
-        Id::try_new(Self::table_base(process).wrapping_add(index) as usize)
+        Id::try_new(self.cap_table(process).wrapping_add(index) as usize)
     }
 
     /// The entry that a handle names, if it is of this kind and has these rights. Errors: `BadHandle`, `WrongKind`,
@@ -155,40 +151,31 @@ impl<M: Machine> Kernel<M> {
     #[cold]
     fn table_grow(&self, id: Id<Process>) -> Result<()> {
         let process = &self.processes[id];
-        let (pages, quota) = (process.table_pages.get(), process.quota.get().ok_or(Error::Closed)?);
-        let first = pages.wrapping_mul(PER_PAGE);
-        if first as usize >= M::TABLE_ENTRIES {
-            return Err(Error::TableFull);
-        }
-        let frame = self.frame_allocate(quota)?;
-        let base = Self::table_base(id);
-        let page = (base / PER_PAGE).wrapping_add(pages) as usize;
-        if self.machine.back(ArenaKind::Cap, page, frame, &mut || self.spare_table()).is_err() {
-            self.frame_release(frame);
-            return Err(Error::OutOfMemory);
-        }
-        process.table_pages.set(pages.wrapping_add(1));
+        let first = process.table_pages.get().wrapping_mul(PER_PAGE);
+        self.table_page(id)?;
         // Lowest index first; what was free before stays ahead. Index 0 is no handle.
-        let mut next = process.free_cap.get();
-        let mut tail = next;
-        while let Some(cap) = Id::<Cap>::try_new(tail as usize) {
-            match self.caps[cap].parent.get() {
-                0 => break,
-                after => tail = after,
-            }
+        let mut tail = &process.free_cap;
+        while let Some(cap) = Id::<Cap>::try_new(tail.get() as usize) {
+            tail = &self.caps[cap].parent;
         }
-        let head = next;
-        next = 0;
-        for index in (first.max(1)..first.wrapping_add(PER_PAGE)).rev() {
+        for index in first.max(1)..first.wrapping_add(PER_PAGE) {
             let cap = self.cap_at(id, index).expect("invariant: the page was backed");
             self.caps[cap].word.set(1 << 16);
-            self.caps[cap].parent.set(next);
-            next = cap.raw();
+            tail.set(cap.raw());
+            tail = &self.caps[cap].parent;
         }
-        match Id::<Cap>::try_new(tail as usize) {
-            Some(last) if head != 0 => self.caps[last].parent.set(next),
-            _ => process.free_cap.set(next),
-        }
+        Ok(())
+    }
+
+    /// Backs the next page of a process's table, its entries all zero. Errors: `Closed`, `TableFull`, `OutOfQuota`,
+    /// `OutOfMemory`.
+    pub(super) fn table_page(&self, id: Id<Process>) -> Result<()> {
+        let process = &self.processes[id];
+        let (pages, quota) = (process.table_pages.get(), process.quota.get().ok_or(Error::Closed)?);
+        Error::TableFull.when(pages.wrapping_mul(PER_PAGE) as usize >= M::TABLE_ENTRIES)?;
+        let page = (self.cap_table(id) / PER_PAGE).wrapping_add(pages) as usize;
+        self.page_back(ArenaKind::Cap, page, quota)?;
+        process.table_pages.set(pages.wrapping_add(1));
         Ok(())
     }
 
@@ -207,7 +194,7 @@ impl<M: Machine> Kernel<M> {
         let entry = &self.caps[cap];
         owner.free_cap.set(entry.parent.get());
         owner.cap_count.update(|n| n.wrapping_add(1));
-        let index = cap.raw().wrapping_sub(Self::table_base(process)) as u16;
+        let index = cap.raw().wrapping_sub(self.cap_table(process)) as u16;
         let handle = Handle::new(index, (entry.word.get() >> 16) as u16);
         entry.word.set(word(handle, kind, rights));
         entry.object.set(object);
@@ -258,7 +245,7 @@ impl<M: Machine> Kernel<M> {
         let Some(pages) = process.table_pages.get().checked_sub(1) else { return false };
         process.table_pages.set(pages);
         process.free_cap.set(0);
-        let page = (Self::table_base(id) / PER_PAGE).wrapping_add(pages) as usize;
+        let page = (self.cap_table(id) / PER_PAGE).wrapping_add(pages) as usize;
         let frame = self.machine.unback(ArenaKind::Cap, page);
         self.frame_release(frame.expect("invariant: pages of a table are backed"));
         true

@@ -2,11 +2,12 @@
 //! and `sched`.
 
 use crate::address::{FrameNumber, VirtAddr};
+use crate::cap::limit;
 use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::list::InProcess;
 use crate::machine::Machine;
-use crate::object::{Process, ProcessState, Quota, Thread};
+use crate::object::{Process, ProcessState, Thread};
 use abi::{Error, Result};
 
 /// Flags that a thread starts with: interrupts on, and the bit that always is (SDM 1, 3.4.3).
@@ -32,27 +33,18 @@ impl<M: Machine> Kernel<M> {
     /// the process's limit), `BadAddress` (the buffer is not a writable page of the process's own), `Closed` (the
     /// process has ended), `OutOfQuota`, `OutOfMemory`.
     pub fn thread_make(&self, owner: Id<Process>, start: Start) -> Result<Id<Thread>> {
-        let process = &self.processes[owner];
-        if process.state.get() != ProcessState::Running {
-            return Err(Error::Closed);
-        }
-        if start.priority > process.priority_limit.get() {
-            return Err(Error::BadArgument);
-        }
+        let process = self.process_running(owner)?;
+        Error::BadArgument.when(start.priority > process.priority_limit.get())?;
         let space = process.space.get().ok_or(Error::Closed)?;
         let quota = process.quota.get().ok_or(Error::Closed)?;
-        if !start.buffer.is_aligned() {
-            return Err(Error::BadAddress);
-        }
+        Error::BadAddress.when(!start.buffer.is_aligned())?;
         let buffer = self.space_frame(space, start.buffer.0, true)?;
-        self.threads_count_more(quota)?;
-        let (id, fpu) = match self.thread_memory(quota) {
-            Ok(memory) => memory,
-            Err(error) => {
-                self.threads_count_less(quota);
-                return Err(error);
-            }
-        };
+        self.count_more(quota, limit::THREADS)?;
+        let fpu = self.frame_allocate(quota).inspect_err(|_| self.count_less(quota, limit::THREADS))?;
+        let id = self.allocate_object::<Thread>(quota).inspect_err(|_| {
+            self.frame_release(fpu);
+            self.count_less(quota, limit::THREADS);
+        })?;
         self.machine.fpu_initialise(fpu);
         self.frame_retain(buffer);
         self.frame_written(buffer, true);
@@ -69,25 +61,12 @@ impl<M: Machine> Kernel<M> {
         thread.root.set(self.spaces[space].root.get());
         thread.table_base.set(self.cap_table(owner));
         thread.account.set(self.quotas[quota].account.get());
-        thread.process.set(Some(owner));
-        self.retain(owner);
+        self.refer(&thread.process, Some(owner));
         process.thread_count.update(|n| n.wrapping_add(1));
         self.threads.list::<InProcess>(&process.threads).push_back(id);
         self.retain(id);
         self.make_ready(id);
         Ok(id)
-    }
-
-    /// The record of a thread and the frame of its FPU state.
-    fn thread_memory(&self, quota: Id<Quota>) -> Result<(Id<Thread>, FrameNumber)> {
-        let fpu = self.frame_allocate(quota)?;
-        match self.allocate_object::<Thread>(quota) {
-            Ok(id) => Ok((id, fpu)),
-            Err(error) => {
-                self.frame_release(fpu);
-                Err(error)
-            }
-        }
     }
 
     /// Ends a thread, whatever it is doing. The last one of a running process ends the process.
@@ -99,7 +78,7 @@ impl<M: Machine> Kernel<M> {
         thread.process.set(None);
         self.threads.list::<InProcess>(&process.threads).remove(id);
         process.thread_count.update(|n| n.wrapping_sub(1));
-        self.threads_count_less(process.quota.get().expect("invariant: a process with threads has an account"));
+        self.count_less(process.quota.get().expect("invariant: a process with threads has an account"), limit::THREADS);
         let (fpu, buffer) = (thread.fpu.replace(FrameNumber(0)), thread.buffer.replace(FrameNumber(0)));
         self.machine.fpu_forget(fpu);
         self.frame_release(fpu);

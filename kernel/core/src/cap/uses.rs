@@ -11,10 +11,10 @@
 
 use crate::field::Field;
 use crate::id::{Id, Link};
-use crate::kernel::Kernel;
-use crate::list::{InProcess, InSession, InVia};
+use crate::kernel::{InKernel, Kernel};
+use crate::list::{InProcess, InSession, InVia, ListNode};
 use crate::machine::Machine;
-use crate::object::{Cap, Interest, Mapping, Name, Parked, Session, Thread, ThreadState};
+use crate::object::{Cap, Interest, ListHead, Mapping, Name, Parked, Thread, ThreadState};
 use abi::{Error, Kind};
 
 /// Uses handed over or ended in one step.
@@ -40,14 +40,8 @@ fn sort(kind: Option<Kind>) -> Sort {
 
 /// Whether a thread waits at something that it named by a capability: else `Thread::via` says nothing.
 fn waits(thread: &Thread) -> bool {
-    matches!(
-        thread.state.get(),
-        ThreadState::Sending
-            | ThreadState::AwaitingReply
-            | ThreadState::Receiving
-            | ThreadState::Waiting
-            | ThreadState::Polling
-    )
+    use ThreadState::{AwaitingReply, Polling, Receiving, Sending, Waiting};
+    matches!(thread.state.get(), Sending | AwaitingReply | Receiving | Waiting | Polling)
 }
 
 fn raw(cap: Link<Cap>) -> u32 {
@@ -55,42 +49,36 @@ fn raw(cap: Link<Cap>) -> u32 {
 }
 
 impl<M: Machine> Kernel<M> {
-    fn via(&self, raw: u32) -> Option<&Cap> {
-        Id::<Cap>::try_new(raw as usize).map(|cap| &self.caps[cap])
+    /// Takes something out of the list of the entry that a field names, and puts it into another's, or into none.
+    fn via_move<T: InKernel + ListNode<InVia>>(
+        &self,
+        id: Id<T>,
+        via: &Field<u32>,
+        to: Link<Cap>,
+        first: bool,
+        uses: fn(&Cap) -> &ListHead,
+    ) {
+        let list = |cap: Id<Cap>| self.arena::<T>().list::<InVia>(uses(&self.caps[cap]));
+        if let Some(before) = Id::try_new(via.replace(raw(to)) as usize) {
+            list(before).remove(id);
+        }
+        if let Some(to) = to {
+            list(to).put(id, first);
+        }
     }
 
     /// A mapping was made with a capability (or is one of its no longer).
     pub(crate) fn mapping_via_set(&self, id: Id<Mapping>, cap: Link<Cap>, inherited: bool) {
         let mapping = &self.mappings[id];
         mapping.via_inherited.set(inherited);
-        if let Some(before) = self.via(mapping.via.replace(raw(cap))) {
-            self.mappings.list::<InVia>(&before.uses).remove(id);
-        }
-        if let Some(cap) = cap {
-            let list = self.mappings.list::<InVia>(&self.caps[cap].uses);
-            if inherited {
-                list.push_front(id);
-            } else {
-                list.push_back(id);
-            }
-        }
+        self.via_move(id, &mapping.via, cap, inherited, |cap| &cap.uses);
     }
 
     /// A name was bound with a capability (or is one of its no longer).
     pub(crate) fn name_via_set(&self, id: Id<Name>, cap: Link<Cap>, inherited: bool) {
         let name = &self.names[id];
         name.via_inherited.set(inherited);
-        if let Some(before) = self.via(name.via.replace(raw(cap))) {
-            self.names.list::<InVia>(&before.names).remove(id);
-        }
-        if let Some(cap) = cap {
-            let list = self.names.list::<InVia>(&self.caps[cap].names);
-            if inherited {
-                list.push_front(id);
-            } else {
-                list.push_back(id);
-            }
-        }
+        self.via_move(id, &name.via, cap, inherited, |cap| &cap.names);
     }
 
     /// The capability that a name was bound with, while it is there.
@@ -111,7 +99,7 @@ impl<M: Machine> Kernel<M> {
         match thread.state.get() {
             ThreadState::AwaitingReply => {
                 if let Some(reply) = thread.reply.get() {
-                    self.replies[reply].mark_irregular();
+                    self.replies[reply].short.set(None);
                 }
             }
             ThreadState::Receiving => self.serve_no_more(id),
@@ -122,21 +110,12 @@ impl<M: Machine> Kernel<M> {
     fn via_list_put(&self, id: Id<Thread>, cap: Link<Cap>, inherited: bool) {
         let Some(cap) = cap else { return };
         let thread = &self.threads[id];
-        thread.via_list.set(cap.raw());
         thread.via_inherited.set(inherited);
-        let list = self.threads.list::<InVia>(&self.caps[cap].uses);
-        if inherited {
-            list.push_front(id);
-        } else {
-            list.push_back(id);
-        }
+        self.via_move(id, &thread.via_list, Some(cap), inherited, |cap| &cap.uses);
     }
 
     fn via_list_leave(&self, id: Id<Thread>) {
-        let thread = &self.threads[id];
-        if let Some(cap) = self.via(thread.via_list.replace(0)) {
-            self.threads.list::<InVia>(&cap.uses).remove(id);
-        }
+        self.via_move(id, &self.threads[id].via_list, None, false, |cap| &cap.uses);
     }
 
     /// The wait of a thread is over, or another begins.
@@ -220,11 +199,8 @@ impl<M: Machine> Kernel<M> {
 
     /// The interests in a session that an entry was made with; a session has no more than a few hundred.
     fn interests_of(&self, cap: Id<Cap>, each: impl Fn(Id<Interest>)) {
-        let entry = &self.caps[cap];
-        let session =
-            Id::<Session>::try_new(entry.object.get() as usize).filter(|_| entry.kind() == Some(Kind::Session));
-        let Some(session) = session else { return };
-        for id in self.interests.list::<InSession>(&self.sessions[session].interests).iter() {
+        let Some(session) = self.session_named(cap) else { return };
+        for id in self.interests.list::<InSession>(&session.interests).iter() {
             if self.interests[id].via.get() == cap.raw() {
                 each(id);
             }
@@ -327,10 +303,8 @@ impl<M: Machine> Kernel<M> {
         self.wait_unlink(id);
         thread.via.set(0);
         if thread.state.get() == ThreadState::AwaitingReply {
-            self.call_withdraw(
-                thread.reply.get().expect("invariant: a call that was received has a reply"),
-                Error::Revoked,
-            );
+            let reply = thread.reply.get().expect("invariant: a call that was received has a reply");
+            self.call_withdraw(reply, Error::Revoked);
         } else {
             self.wait_end(id);
             self.thread_answer(id, Err(Error::Revoked));

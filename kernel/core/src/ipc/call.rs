@@ -101,7 +101,12 @@ impl<M: Machine> Kernel<M> {
         reply.endpoint.set(Some(endpoint));
         reply.endpoint_number.set(self.endpoints[endpoint].header.object_id.get());
         let key = urgency_key(caller.priority.get(), u64::from(reply_id.raw()));
-        self.replies.tree::<Donating>(&server.donors).insert(reply_id, key);
+        let donors = self.replies.tree::<Donating>(&server.donors);
+        if let Some(other) = donors.first() {
+            // It is not the only one any more.
+            self.replies[other].short.set(None);
+        }
+        donors.insert(reply_id, key);
         caller.reply.set(Some(reply_id));
         caller.state.set(ThreadState::AwaitingReply);
     }

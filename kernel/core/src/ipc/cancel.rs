@@ -27,7 +27,7 @@ impl<M: Machine> Kernel<M> {
         let endpoint = self.cancel_endpoint(reply).filter(|id| !self.endpoints[*id].closed.get());
         let Some(endpoint) = endpoint else { return };
         reply.cancel_reason.set(reason.number());
-        reply.mark_irregular();
+        reply.short.set(None);
         self.replies.list::<Cancelled>(&self.endpoints[endpoint].cancelled).push_back(id);
         self.events_deliver(endpoint);
     }

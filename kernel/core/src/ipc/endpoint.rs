@@ -22,7 +22,7 @@ impl Object for Endpoint {
         let endpoint = &kernel.endpoints[id];
         endpoint.closed.set(true);
         endpoint.told.set(0);
-        if let Some(server) = endpoint.server.replace(None) {
+        if let Some(server) = endpoint.server_replace(None) {
             kernel.threads[server].serving.set(None);
             kernel.priority_update(server);
         }
@@ -42,6 +42,7 @@ impl<M: Machine> Kernel<M> {
         thread.endpoint.set(Some(endpoint_id));
         thread.session.set(Some(session));
         self.retain(session);
+        endpoint.bound.set(None);
         let arrival = endpoint.arrivals.get();
         endpoint.arrivals.set(arrival.wrapping_add(1));
         let senders = self.threads.tree::<Sending>(&endpoint.senders);
@@ -68,9 +69,9 @@ impl<M: Machine> Kernel<M> {
             return;
         }
         if let Some(other) = thread.serving.replace(Some(endpoint_id)) {
-            self.endpoints[other].server.set(None);
+            self.endpoints[other].server_replace(None);
         }
-        if let Some(before) = endpoint.server.replace(Some(id)) {
+        if let Some(before) = endpoint.server_replace(Some(id)) {
             self.threads[before].serving.set(None);
             self.priority_update(before);
         }
@@ -79,7 +80,7 @@ impl<M: Machine> Kernel<M> {
     /// A thread inherits from no endpoint's queue any more, until it receives again.
     pub(crate) fn serve_no_more(&self, id: Id<Thread>) {
         if let Some(endpoint) = self.threads[id].serving.replace(None) {
-            self.endpoints[endpoint].server.set(None);
+            self.endpoints[endpoint].server_replace(None);
             self.priority_update(id);
         }
     }

@@ -5,31 +5,26 @@
 //! the list of the woken, so that if it ends or turns to something else, the next one is woken in its place: nobody
 //! waits on a queue that has something to tell unless someone is on the way.
 
+use crate::cap::reference::object;
 use crate::id::{Id, Link};
 use crate::kernel::Kernel;
 use crate::list::{InSession, Pending, Queue, Woken};
 use crate::machine::Machine;
-use crate::object::{EventQueue, Header, Interest, Notification, Object, Session, Thread, ThreadState};
+use crate::object::{Endpoint, EventQueue, Interest, Notification, Session, Thread, ThreadState};
 use crate::reaper::Reap;
-use crate::tree::{InEndpoint, InQueue};
+use crate::tree::InQueue;
 use abi::event::{Mode, BATCH, ERROR, HANG_UP, INTERESTS};
-use abi::{Error, Kind, Result};
+use abi::{Error, Result};
 
 /// Told whether it was asked for or not.
 const ALWAYS: u32 = ERROR | HANG_UP;
 /// Interests that one step of a queue's end frees.
 const STEP: usize = 16;
 
-impl Object for EventQueue {
-    const CAP_KIND: Kind = Kind::EventQueue;
-    fn header(&self) -> &Header {
-        &self.header
-    }
-    fn end<M: Machine>(kernel: &Kernel<M>, id: Id<EventQueue>) {
-        kernel.event_queues[id].ending.set(true);
-        kernel.reap_later(Reap::EventQueue(id));
-    }
-}
+object!(EventQueue, EventQueue, |kernel, id| {
+    kernel.event_queues[id].ending.set(true);
+    kernel.reap_later(Reap::EventQueue(id));
+});
 
 impl<M: Machine> Kernel<M> {
     /// One step of a queue's end: who waits is told, who was woken is let go, some interests are freed. Answers whether
@@ -80,15 +75,9 @@ impl<M: Machine> Kernel<M> {
         mode: Mode,
     ) -> Result<Id<Interest>> {
         let (queue, session) = (&self.event_queues[queue_id], &self.sessions[session_id]);
-        if self.interest_find(queue_id, key).is_ok() {
-            return Err(Error::Exists);
-        }
-        if queue.count.get() >= queue.capacity.get() {
-            return Err(Error::TableFull);
-        }
-        if session.interest_count.get() >= INTERESTS {
-            return Err(Error::Busy);
-        }
+        Error::Exists.when(self.interest_find(queue_id, key).is_ok())?;
+        Error::TableFull.when(queue.count.get() >= queue.capacity.get())?;
+        Error::Busy.when(session.interest_count.get() >= INTERESTS)?;
         let quota = queue.header.quota.get().expect("invariant: an object has an account");
         let id = self.allocate::<Interest>(quota)?;
         let interest = &self.interests[id];
@@ -121,12 +110,17 @@ impl<M: Machine> Kernel<M> {
         if interest.is_pending.get() {
             self.interests.list::<Pending>(&queue.pending).remove(id);
         }
-        if let Some(session) = interest.session.get() {
+        self.interest_leave(id);
+        self.free(id);
+    }
+
+    /// An interest is none in a session any more.
+    fn interest_leave(&self, id: Id<Interest>) {
+        if let Some(session) = self.interests[id].session.replace(None) {
             let session = &self.sessions[session];
             self.interests.list::<InSession>(&session.interests).remove(id);
             session.interest_count.update(|n| n.saturating_sub(1));
         }
-        self.free(id);
     }
 
     /// What an interest wants to hear of and is so now.
@@ -182,12 +176,8 @@ impl<M: Machine> Kernel<M> {
     /// Copies what is pending, in order and no more than there is room for; how many. Nothing changes.
     pub(crate) fn queue_look(&self, id: Id<EventQueue>, room: &mut [(u64, u32)]) -> usize {
         let pending = self.interests.list::<Pending>(&self.event_queues[id].pending);
-        let mut count = 0usize;
-        for (interest, place) in pending.iter().zip(room) {
-            *place = (self.interests[interest].in_queue.key.get(), self.interest_news(interest));
-            count = count.saturating_add(1);
-        }
-        count
+        let news = |id: Id<Interest>| (self.interests[id].in_queue.key.get(), self.interest_news(id));
+        pending.iter().zip(room).map(|(interest, place)| *place = news(interest)).count()
     }
 
     /// The first `count` of those pending were told.
@@ -211,12 +201,7 @@ impl<M: Machine> Kernel<M> {
         let thread = &self.threads[thread_id];
         thread.state.set(ThreadState::Polling);
         thread.event_queue.set(Some(id));
-        let waiters = self.threads.list::<Queue>(&self.event_queues[id].waiters);
-        if first {
-            waiters.push_front(thread_id);
-        } else {
-            waiters.push_back(thread_id);
-        }
+        self.threads.list::<Queue>(&self.event_queues[id].waiters).put(thread_id, first);
         self.deadline_set(thread_id, deadline_ns);
     }
 
@@ -246,13 +231,8 @@ impl<M: Machine> Kernel<M> {
     /// Has a notification told when the queue comes to hold an event, in place of the one before.
     pub(crate) fn queue_tell(&self, id: Id<EventQueue>, notification: Link<Notification>, bits: u64) {
         let queue = &self.event_queues[id];
-        if let Some(notification) = notification {
-            self.retain(notification);
-        }
         queue.bits.set(bits);
-        if let Some(before) = queue.notification.replace(notification) {
-            self.release(before);
-        }
+        self.refer(&queue.notification, notification);
         self.queue_settle(id);
     }
 
@@ -269,18 +249,9 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Changes the readiness of the session with a badge. Errors: `NotFound`, `WrongState` (it has ended).
-    pub(crate) fn session_set_ready(
-        &self,
-        endpoint: Id<crate::object::Endpoint>,
-        badge: u64,
-        set: u32,
-        clear: u32,
-    ) -> Result<()> {
-        let sessions = self.sessions.tree::<InEndpoint>(&self.endpoints[endpoint].sessions);
-        let id = sessions.find(badge).ok_or(Error::NotFound)?;
-        if self.sessions[id].has_ended.get() {
-            return Err(Error::WrongState);
-        }
+    pub(crate) fn session_set_ready(&self, endpoint: Id<Endpoint>, badge: u64, set: u32, clear: u32) -> Result<()> {
+        let id = self.session_badged(endpoint, badge)?;
+        Error::WrongState.when(self.sessions[id].has_ended.get())?;
         self.readiness_change(id, set, clear);
         Ok(())
     }
@@ -296,11 +267,7 @@ impl<M: Machine> Kernel<M> {
     /// tells that.
     pub(crate) fn interest_lose(&self, id: Id<Interest>) {
         let interest = &self.interests[id];
-        if let Some(session) = interest.session.replace(None) {
-            let session = &self.sessions[session];
-            self.interests.list::<InSession>(&session.interests).remove(id);
-            session.interest_count.update(|n| n.saturating_sub(1));
-        }
+        self.interest_leave(id);
         interest.via.set(0);
         interest.edges.update(|edges| edges | HANG_UP);
         self.interest_update(id);

@@ -1,5 +1,5 @@
-//! The message path: `call` and `reply_recv` with words alone, between threads
-//! that wait for each other.
+//! The short ways: `call` and `reply_recv` with words alone, between threads
+//! that wait for each other; and calls that are answered at once.
 //!
 //! A straight line of reasons to give up, one a check, then one commit that can't fail. Before it nothing is written, and
 //! whatever is given up goes to the slow path (`call`, `receive`), which has the same meaning and all the extras. The
@@ -11,6 +11,7 @@ use crate::kernel::Kernel;
 use crate::machine::{Fault, Machine};
 use crate::object::{Cap, Cpu, ReplyState, Thread, ThreadState};
 use crate::sched::donation::donors_set_one;
+use abi::call::Call;
 use abi::{Kind, Rights};
 
 /// A thread to go on with.
@@ -32,55 +33,37 @@ impl<M: Machine> Kernel<M> {
         cap.matches(handle, kind, right).then_some((id, cap))
     }
 
-    /// A call to a server that waits for it. The caller's registers but for the words are in its object.
+    /// A call of the current thread to a server that waits for it. The caller's registers but for the words are in its object.
     #[inline(always)]
-    pub fn call_fast(&self, cpu: &Cpu, handle: u64, tag: u64) -> Option<Other> {
+    pub fn call_fast(&self, cpu: &Cpu, caller: &Thread, handle: u64, tag: u64) -> Option<Other> {
         // Nothing waits to be seen to on the way out.
         if cpu.attention.get() {
             return None;
         }
         let caller_id = cpu.current.get()?;
-        let caller = self.threads.at(caller_id);
         let (cap_id, cap) = self.cap_fast(caller, handle, Kind::Session, Rights::SEND)?;
         let session = self.sessions.at(Id::try_new(cap.object.get() as usize)?);
-        let endpoint = self.endpoints.at(session.endpoint.get()?);
-        // A server waits. (Then no other sender does: at most one of the queues holds anyone.)
-        let to = Id::<Thread>::try_new(endpoint.receivers.first.get() as usize)?;
+        let endpoint_id = session.endpoint.get()?;
+        let endpoint = self.endpoints.at(endpoint_id);
+        // A server waits in the plainest way. (Then no sender does: at most one of the queues holds anyone.)
+        let to = endpoint.short.get()?;
         let server = self.threads.at(to);
-        // Nobody else waits beside it.
-        if endpoint.receivers.last.get() != to.raw() {
-            return None;
-        }
-        // It is the one that inherits from the queue, so that nothing changes there.
-        if endpoint.server.get() != Some(to) {
-            return None;
-        }
-        // Its wait has no deadline that would have to be taken out of its tree.
-        if server.deadline.level.get() != 0 {
-            return None;
-        }
-        // It owes no other answer, so that its priority follows from this caller's alone.
-        if server.donors.get() != 0 {
-            return None;
-        }
-        // It came by `syscall`: what it goes on with is in its registers' few places.
-        if server.registers.full_frame.get() != 0 {
-            return None;
-        }
         let reply_id = server.reply.get()?;
         // No more urgent thread is ready: the server will be at least as urgent as its caller.
         let urgency = caller.priority.get();
-        let priority = urgency.max(server.base_priority.get()).max(endpoint.request_urgency.get());
+        let priority = urgency.max(server.priority.get());
         if !cpu.may_switch(priority) {
             return None;
         }
 
         // From here on nothing gives up. (Receiving, the reply object names its endpoint and receiver already.)
         let reply = self.replies.at(reply_id);
+        endpoint.short.set(None);
         endpoint.receivers.first.set(0);
         endpoint.receivers.last.set(0);
-        self.round_begin(endpoint);
+        endpoint.bound.set(Some(reply_id));
         reply.state.set(ReplyState::Bound);
+        reply.short.set(Some(endpoint_id));
         reply.caller.set(Some(caller_id));
         donors_set_one(&server.donors, reply_id, &reply.donating, urgency);
         caller.reply.set(Some(reply_id));
@@ -95,64 +78,45 @@ impl<M: Machine> Kernel<M> {
         Some((to, server))
     }
 
-    /// An answer after which there is nothing to receive yet: the server waits, its caller goes on.
+    /// An answer of the current thread after which there is nothing to receive yet: the server waits, its caller goes on.
     #[inline(always)]
-    pub fn reply_receive_fast(&self, cpu: &Cpu, handle: u64, tag: u64, reply_handle: u64) -> Option<Other> {
+    pub fn reply_receive_fast(
+        &self,
+        cpu: &Cpu,
+        server: &Thread,
+        handle: u64,
+        tag: u64,
+        reply_handle: u64,
+    ) -> Option<Other> {
         if cpu.attention.get() {
             return None;
         }
         let server_id = cpu.current.get()?;
-        let server = self.threads.at(server_id);
         let (cap_id, cap) = self.cap_fast(server, handle, Kind::Endpoint, Rights::RECEIVE)?;
         let (_, reply_cap) = self.cap_fast(server, reply_handle, Kind::Reply, Rights::SEND)?;
         let reply_id = Id::try_new(reply_cap.object.get() as usize)?;
-        // The reply is bound to a call that lent nothing, by this very thread.
+        // It is bound to a call that came this way, here, to this very thread.
         let reply = self.replies.at(reply_id);
-        if reply.state.get() != ReplyState::Bound || reply.lease_count.get() != 0 {
-            return None;
-        }
-        if reply.receiver.get() != Some(server_id) {
-            return None;
-        }
-        // It is the only call that this thread owes an answer (a tree of one: the root, without branches).
-        if server.donors.get() != reply_id.raw() || reply.donating.level.get() != 1 {
-            return None;
-        }
-        // It was received here.
         let endpoint_id = Id::try_new(cap.object.get() as usize)?;
-        if reply.endpoint.get() != Some(endpoint_id) {
+        if reply.short.get() != Some(endpoint_id) || reply.receiver.get() != Some(server_id) {
             return None;
         }
-        // Nothing waits to be received, no sender, no end of a session or of a call, no bits; and no other thread waits for it.
+        // Nothing has come that would be received instead, and the thread goes on inheriting from this endpoint's queue.
         let endpoint = self.endpoints.at(endpoint_id);
-        if endpoint.receivers.first.get() | endpoint.senders.get() | endpoint.told.get() != 0 {
+        if endpoint.bound.get() != Some(reply_id) {
             return None;
         }
-        if endpoint.cancelled.first.get() | endpoint.request_next.get() != 0 {
-            return None;
-        }
-        if endpoint.notification.get().is_some_and(|id| self.notifications.at(id).bits.get() != 0) {
-            return None;
-        }
-        // The thread goes on inheriting from this endpoint's queue.
-        if endpoint.server.get() != Some(server_id) {
-            return None;
-        }
-        // Its caller waits without a deadline, and came by `syscall`.
         let to = reply.caller.get()?;
         let caller = self.threads.at(to);
-        if caller.deadline.level.get() != 0 || caller.registers.full_frame.get() != 0 {
-            return None;
-        }
         // Nobody more urgent than the caller is ready.
         if !cpu.may_switch(caller.priority.get()) {
             return None;
         }
 
         // From here on nothing gives up.
+        reply.short.set(None);
         reply.caller.set(None);
         reply.donating.level.set(0);
-        reply.end_error.set(0);
         reply.state.set(ReplyState::Receiving);
         server.donors.set(0);
         server.priority.set(server.base_priority.get().max(endpoint.request_urgency.get()));
@@ -160,6 +124,7 @@ impl<M: Machine> Kernel<M> {
         server.endpoint.set(Some(endpoint_id));
         server.via.set(cap_id.raw());
         server.state.set(ThreadState::Receiving);
+        endpoint.short.set(Some(server_id));
         endpoint.receivers.first.set(server_id.raw());
         endpoint.receivers.last.set(server_id.raw());
         caller.registers.rdi.set(0);
@@ -168,17 +133,76 @@ impl<M: Machine> Kernel<M> {
         Some((to, caller))
     }
 
+    /// Calls that only look something up, or set or take bits that nobody waits for: answers whether it was one, and is done.
+    #[inline(always)]
+    pub fn call_brief(&self, cpu: &Cpu, caller: &Thread, number: u64) -> bool {
+        const THREAD_ID: u64 = Call::ThreadId as u64;
+        const NOTIFY: u64 = Call::Notify as u64;
+        const WAIT: u64 = Call::Wait as u64;
+        if cpu.attention.get() {
+            return false;
+        }
+        let answered = match number {
+            THREAD_ID => self.thread_id_brief(caller),
+            NOTIFY => self.notify_brief(caller),
+            WAIT => self.wait_brief(caller),
+            _ => None,
+        };
+        if answered.is_some() {
+            caller.registers.rax.set(0);
+        }
+        answered.is_some()
+    }
+
+    #[inline(always)]
+    fn thread_id_brief(&self, caller: &Thread) -> Option<()> {
+        let process = self.processes.at(caller.process.get()?);
+        caller.registers.rdi.set(caller.header.object_id.get());
+        caller.registers.rsi.set(process.header.object_id.get());
+        Some(())
+    }
+
+    #[inline(always)]
+    fn notify_brief(&self, caller: &Thread) -> Option<()> {
+        let r = &caller.registers;
+        let (_, cap) = self.cap_fast(caller, r.rdi.get(), Kind::Notification, Rights::SEND)?;
+        // It may set any bits, and nobody waits for them.
+        let notification = self.notifications.at(Id::try_new(cap.object.get() as usize)?);
+        let told =
+            u64::from(notification.waiters.first.get()) | u64::from(notification.endpoint.get().map_or(0, Id::raw));
+        if cap.data.get() | told != 0 {
+            return None;
+        }
+        notification.bits.update(|bits| bits | r.rsi.get());
+        Some(())
+    }
+
+    #[inline(always)]
+    fn wait_brief(&self, caller: &Thread) -> Option<()> {
+        let r = &caller.registers;
+        let (_, cap) = self.cap_fast(caller, r.rdi.get(), Kind::Notification, Rights::RECEIVE)?;
+        let notification = self.notifications.at(Id::try_new(cap.object.get() as usize)?);
+        if notification.bits.get() == 0 {
+            return None;
+        }
+        r.rdi.set(notification.bits.replace(0));
+        Some(())
+    }
+
     /// Goes by memory what the machine does by registers: makes the call of a thread whose registers are all in its object, if
     /// it is one of the above and goes the short way.
     pub(crate) fn message_by_memory(&self, cpu: &Cpu, number: u64, from: &Thread) -> Option<Id<Thread>> {
         let r = &from.registers;
+        if self.call_brief(cpu, from, number) {
+            return cpu.current.get();
+        }
         let (handle, tag) = (r.rdi.get(), r.rsi.get());
         if r.rdx.get() != 0 {
             return None;
         }
-        let (id, to) = match abi::call::Call::from_number(number)? {
-            abi::call::Call::Call => self.call_fast(cpu, handle, tag)?,
-            abi::call::Call::ReplyRecv => self.reply_receive_fast(cpu, handle, tag, r.r8.get())?,
+        let (id, to) = match Call::from_number(number)? {
+            Call::Call => self.call_fast(cpu, from, handle, tag)?,
+            Call::ReplyRecv => self.reply_receive_fast(cpu, from, handle, tag, r.r8.get())?,
             _ => return None,
         };
         to.registers.rax.set(0);

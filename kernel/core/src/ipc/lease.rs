@@ -32,39 +32,27 @@ impl<M: Machine> Kernel<M> {
         let [address, length, access, from] = words;
         let access = u32::try_from(access).ok().and_then(LeaseAccess::from_bits).ok_or(Error::BadArgument)?;
         let lent = access & (LeaseAccess::READ | LeaseAccess::WRITE);
-        if lent.is_empty() {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(lent.is_empty())?;
         let owner = &self.processes[process];
         let quota = owner.quota.get().ok_or(Error::Closed)?;
         let (space, address, parent) = if access.contains(LeaseAccess::PASS_ON) {
             let parent = self.lease_to_pass_on(process, from)?;
             let above = &self.leases[parent];
             let end = address.checked_add(length).ok_or(Error::LeaseRange)?;
-            if end > above.length.get() {
-                return Err(Error::LeaseRange);
-            }
-            if lent.bits() & !above.access.get() != 0 {
-                return Err(Error::LeaseAccess);
-            }
-            if above.depth.get() >= DEPTH {
-                return Err(Error::NotSupported);
-            }
+            Error::LeaseRange.when(end > above.length.get())?;
+            Error::LeaseAccess.when(lent.bits() & !above.access.get() != 0)?;
+            Error::NotSupported.when(above.depth.get() >= DEPTH)?;
             (above.space.get(), above.address.get().wrapping_add(address), Some(parent))
         } else {
             let end = address.checked_add(length).ok_or(Error::BadAddress)?;
-            if address < USER_START || end > USER_END {
-                return Err(Error::BadAddress);
-            }
+            Error::BadAddress.when(address < USER_START || end > USER_END)?;
             (owner.space.get(), address, None)
         };
         let space = space.ok_or(Error::Closed)?;
         let id = self.allocate::<Lease>(quota)?;
         let lease = &self.leases[id];
-        lease.space.set(Some(space));
-        self.retain(space);
-        lease.quota.set(Some(quota));
-        self.retain(quota);
+        self.refer(&lease.space, Some(space));
+        self.refer(&lease.quota, Some(quota));
         lease.address.set(address);
         lease.length.set(length);
         lease.access.set(lent.bits());
@@ -89,16 +77,10 @@ impl<M: Machine> Kernel<M> {
     /// cancelled, or its deadline has passed).
     pub fn reply_lease(&self, reply: Id<Reply>, index: u64) -> Result<Id<Lease>> {
         let reply = &self.replies[reply];
-        if !matches!(reply.state.get(), ReplyState::Bound | ReplyState::Cancelled) {
-            return Err(Error::WrongState);
-        }
-        if index >= u64::from(reply.leases_lent()) {
-            return Err(Error::BadArgument);
-        }
+        Error::WrongState.when(!matches!(reply.state.get(), ReplyState::Bound | ReplyState::Cancelled))?;
+        Error::BadArgument.when(index >= u64::from(reply.lease_count.get()))?;
         let lease = reply.leases.get(index as usize).and_then(|lease| lease.get()).ok_or(Error::Cancelled)?;
-        if self.lease_is_withdrawn(lease) {
-            return Err(Error::Cancelled);
-        }
+        Error::Cancelled.when(self.lease_is_withdrawn(lease))?;
         Ok(lease)
     }
 
@@ -172,14 +154,9 @@ impl<M: Machine> Kernel<M> {
                 return;
             }
             at = lease.parent.get();
-            let (space, quota) = (lease.space.replace(None), lease.quota.replace(None));
+            self.refer(&lease.space, None);
+            self.refer(&lease.quota, None);
             self.free(id);
-            if let Some(space) = space {
-                self.release(space);
-            }
-            if let Some(quota) = quota {
-                self.release(quota);
-            }
             if let Some(above) = at {
                 self.leases[above].children.update(|n| n.wrapping_sub(1));
             }
@@ -215,7 +192,7 @@ impl<M: Machine> Kernel<M> {
     /// Ends all leases of a call: its server's mappings go. None may be held otherwise.
     pub(crate) fn leases_end(&self, reply: Id<Reply>) {
         let reply = &self.replies[reply];
-        if reply.leases_take() == 0 {
+        if reply.lease_count.replace(0) == 0 {
             return;
         }
         for place in &reply.leases {

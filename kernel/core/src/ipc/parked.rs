@@ -2,9 +2,10 @@
 //!
 //! It stands in the thread's [`Parked`] object, which was made with the handler, so that parking needs no memory. Its reply
 //! object still names the thread as the caller; who answers it finds that it is parked and leaves the answer there.
-//! Marked irregular, it is answered by the slow path alone. A parked call lends its server the priority its
+//! It goes the long way: it is answered by the slow path alone. A parked call lends its server the priority its
 //! thread had when it was parked; its deadline counts again once the thread waits for it.
 
+use crate::field::{store, Field};
 use crate::id::{Id, Link};
 use crate::ipc::transfer::Outgoing;
 use crate::kernel::Kernel;
@@ -35,7 +36,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn call_park(&self, id: Id<Thread>, place: Id<Parked>) {
         let (thread, parked) = (&self.threads[id], &self.parked[place]);
         let reply = thread.reply.replace(None).expect("invariant: a call that was received has a reply");
-        self.replies[reply].mark_irregular();
+        self.replies[reply].short.set(None);
         parked.reply.set(Some(reply));
         parked.is_used.set(true);
         self.via_park(id, parked);
@@ -57,9 +58,7 @@ impl<M: Machine> Kernel<M> {
         let registers = &self.threads[from].registers;
         parked.tag.set(registers.rsi.get());
         parked.extras.set(Extras::received(caps, 0, Received::Call).0);
-        for (place, word) in parked.words.iter().zip(&registers.words) {
-            place.set(word.get());
-        }
+        store(&parked.words, registers.words.each_ref().map(Field::get));
         parked.status.set(0);
         parked.is_answered.set(true);
         self.via_parked_end(to, parked);
@@ -87,9 +86,7 @@ impl<M: Machine> Kernel<M> {
                 registers.rdi.set(0);
                 registers.rsi.set(parked.tag.get());
                 registers.rdx.set(parked.extras.get());
-                for (place, word) in registers.words.iter().zip(&parked.words) {
-                    place.set(word.get());
-                }
+                store(&registers.words, parked.words.each_ref().map(Field::get));
                 let caps = Extras(parked.extras.get()).caps();
                 for (i, cap) in parked.caps.iter().take(caps).enumerate() {
                     self.buffer_put(id, buffer::RECEIVED_CAPS.wrapping_add(i), cap.get());

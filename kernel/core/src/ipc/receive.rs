@@ -138,6 +138,7 @@ impl<M: Machine> Kernel<M> {
     /// Something other than a message may have come to an endpoint: tells a receiver that waits.
     pub(crate) fn events_deliver(&self, endpoint_id: Id<Endpoint>) {
         let endpoint = &self.endpoints[endpoint_id];
+        endpoint.bound.set(None);
         let Some(to) = self.threads.list::<Queue>(&endpoint.receivers).first() else { return };
         if self.event_take(endpoint_id, to) {
             let (_, reply) = self.receiver_take(endpoint_id).expect("invariant: the receiver is in the queue");
@@ -167,13 +168,20 @@ impl<M: Machine> Kernel<M> {
         thread.endpoint.set(Some(endpoint_id));
         thread.via.set(cx.subject.cap.map_or(0, Id::raw));
         thread.state.set(ThreadState::Receiving);
-        self.threads.list::<Queue>(&self.endpoints[endpoint_id].receivers).push_back(id);
+        let endpoint = &self.endpoints[endpoint_id];
+        let alone = endpoint.receivers.first.get() == 0 && endpoint.server.get() == Some(id);
+        let plain = alone && deadline_ns == 0 && thread.donors.get() == 0 && thread.registers.full_frame.get() == 0;
+        let plain = plain && endpoint.ended.first.get() == 0;
+        endpoint.bound.set(None);
+        endpoint.short.set(plain.then_some(id));
+        self.threads.list::<Queue>(&endpoint.receivers).push_back(id);
         self.deadline_set(id, deadline_ns);
         Ok(())
     }
 
     /// Takes the receiver that has waited longest, and the reply object it brought.
     pub(crate) fn receiver_take(&self, endpoint: Id<Endpoint>) -> Option<(Id<Thread>, Id<Reply>)> {
+        self.endpoints[endpoint].short.set(None);
         let id: Link<Thread> = self.threads.list::<Queue>(&self.endpoints[endpoint].receivers).pop_front();
         let thread = &self.threads[id?];
         thread.endpoint.set(None);

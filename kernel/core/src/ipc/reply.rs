@@ -137,6 +137,7 @@ impl<M: Machine> Kernel<M> {
 
     fn donor_remove(&self, id: Id<Reply>) -> Link<Thread> {
         let reply = &self.replies[id];
+        reply.short.set(None);
         let receiver = reply.receiver.replace(None);
         if let Some(receiver) = receiver {
             let donors = self.replies.tree::<Donating>(&self.threads[receiver].donors);
@@ -256,7 +257,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn donors_let_go(&self, id: Id<Thread>) {
         let thread = &self.threads[id];
         if let Some(endpoint) = thread.serving.replace(None) {
-            self.endpoints[endpoint].server.set(None);
+            self.endpoints[endpoint].server_replace(None);
         }
         let donors = self.replies.tree::<Donating>(&thread.donors);
         while let Some(reply) = donors.first() {

@@ -4,37 +4,32 @@
 //! without needing memory, until it is acknowledged. In each round of telling every end is told once, before
 //! the calls; a delivered message begins the next round.
 
+use crate::cap::reference::object;
 use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::list::Ended;
 use crate::machine::Machine;
-use crate::object::{Endpoint, Header, Object, Process, Session};
+use crate::object::{Endpoint, Process, Session};
 use crate::tree::InEndpoint;
 use abi::{Error, Handle, Kind, Result, Rights};
 
-impl Object for Session {
-    const CAP_KIND: Kind = Kind::Session;
-    fn header(&self) -> &Header {
-        &self.header
+object!(Session, Session, |kernel, id| {
+    let endpoint_id = kernel.session_endpoint(id);
+    let endpoint = &kernel.endpoints[endpoint_id];
+    kernel.sessions[id].has_ended.set(true);
+    kernel.interests_let_go(id);
+    if endpoint.closed.get() {
+        // Nobody will be told.
+        kernel.session_free(id);
+        kernel.endpoint_free_if_empty(endpoint_id);
+        return;
     }
-    fn end<M: Machine>(kernel: &Kernel<M>, id: Id<Self>) {
-        let endpoint_id = kernel.session_endpoint(id);
-        let endpoint = &kernel.endpoints[endpoint_id];
-        kernel.sessions[id].has_ended.set(true);
-        kernel.interests_let_go(id);
-        if endpoint.closed.get() {
-            // Nobody will be told.
-            kernel.session_free(id);
-            kernel.endpoint_free_if_empty(endpoint_id);
-            return;
-        }
-        kernel.sessions.list::<Ended>(&endpoint.ended).push_back(id);
-        if endpoint.told.get() == 0 {
-            endpoint.told.set(id.raw());
-        }
-        kernel.events_deliver(endpoint_id);
+    kernel.sessions.list::<Ended>(&endpoint.ended).push_back(id);
+    if endpoint.told.get() == 0 {
+        endpoint.told.set(id.raw());
     }
-}
+    kernel.events_deliver(endpoint_id);
+});
 
 impl<M: Machine> Kernel<M> {
     /// The endpoint that a session leads to.
@@ -49,6 +44,12 @@ impl<M: Machine> Kernel<M> {
         self.sessions[id].in_endpoint.key.get()
     }
 
+    /// The session of an endpoint with a badge. Errors: `NotFound`.
+    pub(crate) fn session_badged(&self, endpoint: Id<Endpoint>, badge: u64) -> Result<Id<Session>> {
+        let sessions = self.sessions.tree::<InEndpoint>(&self.endpoints[endpoint].sessions);
+        sessions.find(badge).ok_or(Error::NotFound)
+    }
+
     /// Makes a session, held by a process and charged to it. Errors: `BadArgument` (badge 0), `Exists` (a badge not
     /// above all that were used), and those of `cap_room` and `allocate`.
     pub(crate) fn session_make(
@@ -59,12 +60,8 @@ impl<M: Machine> Kernel<M> {
         object_type: u32,
     ) -> Result<Handle> {
         let endpoint = &self.endpoints[endpoint_id];
-        if badge == 0 {
-            return Err(Error::BadArgument);
-        }
-        if badge <= endpoint.last_badge.get() {
-            return Err(Error::Exists);
-        }
+        Error::BadArgument.when(badge == 0)?;
+        Error::Exists.when(badge <= endpoint.last_badge.get())?;
         let quota = self.processes[process].quota.get().ok_or(Error::Closed)?;
         self.cap_room(process, 1)?;
         let id = self.allocate_object::<Session>(quota)?;
@@ -81,11 +78,8 @@ impl<M: Machine> Kernel<M> {
     /// Forgets a session that has ended. Errors: `NotFound` (no such badge), `WrongState` (it has not ended).
     pub(crate) fn session_forget(&self, endpoint_id: Id<Endpoint>, badge: u64) -> Result<()> {
         let endpoint = &self.endpoints[endpoint_id];
-        let sessions = self.sessions.tree::<InEndpoint>(&endpoint.sessions);
-        let id = sessions.find(badge).ok_or(Error::NotFound)?;
-        if !self.sessions[id].has_ended.get() {
-            return Err(Error::WrongState);
-        }
+        let id = self.session_badged(endpoint_id, badge)?;
+        Error::WrongState.when(!self.sessions[id].has_ended.get())?;
         let ended = self.sessions.list::<Ended>(&endpoint.ended);
         if endpoint.told.get() == id.raw() {
             endpoint.told.set(ended.next(id).map_or(0, Id::raw));

@@ -222,9 +222,6 @@ impl<M: Machine> Kernel<M> {
         let (sender, reply) = (&self.threads[from], &self.replies[reply_id]);
         let count = sender.send_lease_count.replace(0);
         reply.lease_count.set(count);
-        if sender.via_list.get() != 0 && !sender.via_parked.get() || sender.suspended.get() || sender.faulting.get() {
-            reply.mark_irregular();
-        }
         for (i, (place, bound)) in sender.send_leases.iter().zip(&reply.leases).take(usize::from(count)).enumerate() {
             let lease = place.replace(None).expect("invariant: as many leases as were counted");
             bound.set(Some(lease));

@@ -11,6 +11,7 @@
 use crate::address::VirtAddr;
 use crate::cap::thread::RFLAGS;
 use crate::fault::{Fault, PAGE_FAULT, USER_STORE};
+use crate::field::Field;
 use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
@@ -69,7 +70,7 @@ impl<M: Machine> Kernel<M> {
                     }
                     None => {
                         let reply = thread.reply.get().expect("invariant: a call that was received has a reply");
-                        self.replies[reply].mark_irregular();
+                        self.replies[reply].short.set(None);
                     }
                 }
             }
@@ -101,13 +102,10 @@ impl<M: Machine> Kernel<M> {
         let r = self.registers_of(thread);
         let frame = Frame { bits, interrupted, vector, code, address, reserved: [0; 3], registers: r };
         let place = thread.upcall_place();
-        let at = match place.filter(|at| self.user_write_words(process, *at, &frame.to_words()).is_ok()) {
-            Some(at) => at,
-            None => {
-                self.wanted_forget();
-                let address = place.unwrap_or(r.rsp);
-                return self.fault_end(id, Fault { vector: PAGE_FAULT, code: USER_STORE, address });
-            }
+        let Some(at) = place.filter(|at| self.user_write_words(process, *at, &frame.to_words()).is_ok()) else {
+            self.wanted_forget();
+            let address = place.unwrap_or(r.rsp);
+            return self.fault_end(id, Fault { vector: PAGE_FAULT, code: USER_STORE, address });
         };
         thread.upcall_masked.set(true);
         self.poll_let_go(id);
@@ -126,7 +124,7 @@ impl<M: Machine> Kernel<M> {
         if bits & abi::thread::UPCALL_FAULT == 0 {
             return [0; 3];
         }
-        core::array::from_fn(|i| thread.fault.get(i).map_or(0, |word| word.get()))
+        thread.fault.each_ref().map(Field::get)
     }
 
     /// Gives the calling thread a handler, or none. Errors: `BadAddress` (entry or stack is not in the user half),
@@ -134,17 +132,13 @@ impl<M: Machine> Kernel<M> {
     /// call is parked), `OutOfQuota`, `OutOfMemory`.
     pub(crate) fn upcall_set(&self, cx: &Context, [entry, stack, length, flags]: [u64; 4]) -> Result<()> {
         let thread = &self.threads[cx.thread];
-        if flags & !UPCALL_FAULTS != 0 || stack == 0 && length != 0 || stack != 0 && length < UPCALL_STACK_LEAST {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(
+            flags & !UPCALL_FAULTS != 0 || stack == 0 && length != 0 || stack != 0 && length < UPCALL_STACK_LEAST,
+        )?;
         let end = stack.checked_add(length).filter(|end| *end <= USER_END).ok_or(Error::BadAddress)?;
-        if stack != 0 && stack < USER_START {
-            return Err(Error::BadAddress);
-        }
+        Error::BadAddress.when(stack != 0 && stack < USER_START)?;
         if entry == 0 {
-            if self.parked_call(cx.thread).is_some() {
-                return Err(Error::WrongState);
-            }
+            Error::WrongState.when(self.parked_call(cx.thread).is_some())?;
             if let Some(place) = thread.parked.replace(None) {
                 self.free(place);
             }
@@ -171,18 +165,14 @@ impl<M: Machine> Kernel<M> {
             self.parked_abandon(cx.thread);
             thread.registers.rax.set(0);
         } else {
-            if at & 15 != 0 {
-                return Err(Error::BadArgument);
-            }
+            Error::BadArgument.when(at & 15 != 0)?;
             // Read once: another thread may be writing it.
             let mut words = [0; FRAME_WORDS];
             self.user_read_words(cx.process, at, &mut words)?;
             let frame = Frame::from_words(words);
             let interrupted = Interrupted::from_number(frame.interrupted).ok_or(Error::BadArgument)?;
             let waits = interrupted == Interrupted::Call;
-            if waits && self.parked_call(cx.thread).is_none() {
-                return Err(Error::BadArgument);
-            }
+            Error::BadArgument.when(waits && self.parked_call(cx.thread).is_none())?;
             self.registers_put(thread, &frame.registers)?;
             if waits {
                 self.call_unpark(cx.thread);

@@ -55,6 +55,7 @@ impl<M: Machine> Kernel<M> {
             }
             ThreadState::Receiving => {
                 let endpoint = thread.endpoint.replace(None).expect("invariant: a receiver has an endpoint");
+                self.endpoints[endpoint].short.set(None);
                 self.threads.list::<Queue>(&self.endpoints[endpoint].receivers).remove(id);
                 let reply = thread.reply.replace(None).expect("invariant: a receiver brings a reply object");
                 self.reply_free_again(reply);

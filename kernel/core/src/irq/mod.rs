@@ -7,12 +7,13 @@
 pub mod range;
 
 use crate::address::CpuId;
+use crate::cap::reference::object;
 use crate::field::Field;
 use crate::id::{Id, Link};
 use crate::kernel::{Kernel, Next};
 use crate::machine::{Machine, MessageInterrupt};
-use crate::object::{Header, Interrupt, Notification, Object, Quota};
-use abi::{Error, Kind, Result};
+use crate::object::{Interrupt, Notification, Quota};
+use abi::{Error, Result};
 
 /// The most interrupt ids that any machine has.
 pub const INTERRUPTS: usize = 256;
@@ -45,22 +46,7 @@ impl Default for Irq {
     }
 }
 
-impl Object for Interrupt {
-    const CAP_KIND: Kind = Kind::Interrupt;
-    fn header(&self) -> &Header {
-        &self.header
-    }
-    fn end<M: Machine>(kernel: &Kernel<M>, id: Id<Interrupt>) {
-        kernel.interrupt_unbind(id);
-        let interrupt = &kernel.interrupts[id];
-        if !interrupt.is_root.get() {
-            if let Some(owner) = kernel.irq.owners.get(interrupt.number.get() as usize) {
-                owner.set(None);
-            }
-        }
-        kernel.free_object(id);
-    }
-}
+object!(Interrupt, Interrupt, |kernel, id| kernel.interrupt_end(id));
 
 impl<M: Machine> Kernel<M> {
     /// The root that interrupts are allocated from, without references. Errors: `OutOfQuota`, `OutOfMemory`.
@@ -81,16 +67,12 @@ impl<M: Machine> Kernel<M> {
     pub fn interrupt_line(&self, quota: Id<Quota>, line: u32, level: bool, low: bool) -> Result<Id<Interrupt>> {
         let taken =
             |owner: &Field<Link<Interrupt>>| owner.get().is_some_and(|id| self.interrupts[id].line.get() == line);
-        if line == NO_LINE {
-            return Err(Error::NotFound);
-        }
-        if self.irq.owners.iter().any(taken) {
-            return Err(Error::Exists);
-        }
+        Error::NotFound.when(line == NO_LINE)?;
+        Error::Exists.when(self.irq.owners.iter().any(taken))?;
         let number = self.interrupt_free_number()?;
         let id = self.interrupt_new(quota, number)?;
         if !self.machine.line_route(line, number, level, low) {
-            Interrupt::end(self, id);
+            self.interrupt_end(id);
             return Err(Error::NotFound);
         }
         self.interrupts[id].line.set(line);
@@ -116,6 +98,17 @@ impl<M: Machine> Kernel<M> {
         Ok(id)
     }
 
+    fn interrupt_end(&self, id: Id<Interrupt>) {
+        self.interrupt_unbind(id);
+        let interrupt = &self.interrupts[id];
+        if !interrupt.is_root.get() {
+            if let Some(owner) = self.irq.owners.get(interrupt.number.get() as usize) {
+                owner.set(None);
+            }
+        }
+        self.free_object(id);
+    }
+
     fn interrupt_mask(&self, interrupt: &Interrupt, masked: bool) {
         if interrupt.line.get() != NO_LINE {
             self.machine.line_mask(interrupt.line.get(), masked);
@@ -126,8 +119,7 @@ impl<M: Machine> Kernel<M> {
     pub fn interrupt_attach(&self, id: Id<Interrupt>, to: Id<Notification>, bits: u64) {
         self.interrupt_unbind(id);
         let interrupt = &self.interrupts[id];
-        self.retain(to);
-        interrupt.notification.set(Some(to));
+        self.refer(&interrupt.notification, Some(to));
         interrupt.bits.set(bits);
         self.interrupt_mask(interrupt, false);
     }
@@ -136,9 +128,7 @@ impl<M: Machine> Kernel<M> {
     pub fn interrupt_unbind(&self, id: Id<Interrupt>) {
         let interrupt = &self.interrupts[id];
         self.interrupt_mask(interrupt, true);
-        if let Some(notification) = interrupt.notification.replace(None) {
-            self.release(notification);
-        }
+        self.refer(&interrupt.notification, None);
     }
 
     /// Lets a level-triggered line interrupt again, if somebody is told.

@@ -4,10 +4,11 @@
 //! by physical address, so that what a manifest or a BAR says can be used as it is. No range reaches memory
 //! that the kernel looks after, whatever its numbers: mapping checks that each time.
 
+use crate::cap::reference::object;
 use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
-use crate::object::{DeviceMemory, Header, IoPorts, Object, Quota};
+use crate::object::{DeviceMemory, IoPorts, Quota};
 use abi::memory::PAGE_SIZE;
 use abi::{Error, Kind, Result};
 
@@ -18,35 +19,19 @@ pub const PHYSICAL_PAGES: u64 = 1 << 40;
 /// Pages of registers that the kernel can keep for itself: interrupt controllers, timers.
 pub const KEPT: usize = 16;
 
-impl Object for IoPorts {
-    const CAP_KIND: Kind = Kind::IoPorts;
-    fn header(&self) -> &Header {
-        &self.header
-    }
-    fn end<M: Machine>(kernel: &Kernel<M>, id: Id<IoPorts>) {
-        kernel.free_object(id);
-    }
-}
+object!(IoPorts, IoPorts, |kernel, id| kernel.free_object(id));
 
-impl Object for DeviceMemory {
-    const CAP_KIND: Kind = Kind::DeviceMemory;
-    fn header(&self) -> &Header {
-        &self.header
-    }
-    fn end<M: Machine>(kernel: &Kernel<M>, id: Id<DeviceMemory>) {
-        // Mappings of it are made of addresses; they stay until they are unmapped.
-        kernel.free_object(id);
-    }
-}
+object!(DeviceMemory, DeviceMemory, |kernel, id| {
+    // Mappings of it are made of addresses; they stay until they are unmapped.
+    kernel.free_object(id);
+});
 
 impl IoPorts {
     /// Whether an access of this width (1, 2 or 4 bytes) lies in the range. Errors: `BadArgument`.
     pub fn check(&self, port: u64, width: u64) -> Result<u16> {
         let first = u64::from(self.first.get());
         let end = first.saturating_add(u64::from(self.count.get()));
-        if !matches!(width, 1 | 2 | 4) || port < first || port.saturating_add(width) > end {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(!matches!(width, 1 | 2 | 4) || port < first || port.saturating_add(width) > end)?;
         u16::try_from(port).map_err(|_| Error::BadArgument)
     }
 }
@@ -71,9 +56,7 @@ impl<M: Machine> Kernel<M> {
 
     /// A range of ports, without references. Errors: `BadArgument` (empty, or past the last port), `OutOfQuota`, `OutOfMemory`.
     pub fn ports_new(&self, quota: Id<Quota>, first: u32, count: u32) -> Result<Id<IoPorts>> {
-        if count == 0 || first.checked_add(count).is_none_or(|end| end > PORTS) {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(count == 0 || first.checked_add(count).is_none_or(|end| end > PORTS))?;
         let id = self.allocate_object::<IoPorts>(quota)?;
         self.ports[id].first.set(first);
         self.ports[id].count.set(count);
@@ -83,9 +66,7 @@ impl<M: Machine> Kernel<M> {
     /// A range of physical pages, without references. Errors: `BadArgument` (empty, or past the last page), `OutOfQuota`,
     /// `OutOfMemory`.
     pub fn device_memory_new(&self, quota: Id<Quota>, first_page: u64, pages: u64) -> Result<Id<DeviceMemory>> {
-        if pages == 0 || first_page.checked_add(pages).is_none_or(|end| end > PHYSICAL_PAGES) {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(pages == 0 || first_page.checked_add(pages).is_none_or(|end| end > PHYSICAL_PAGES))?;
         let id = self.allocate_object::<DeviceMemory>(quota)?;
         self.device_memories[id].first_page.set(first_page);
         self.device_memories[id].pages.set(pages);
@@ -101,9 +82,8 @@ impl<M: Machine> Kernel<M> {
             Kind::IoPorts => {
                 let id = Id::<IoPorts>::try_new(object as usize).ok_or(Error::BadArgument)?;
                 let first = u64::from(self.ports[id].first.get());
-                if start < first || end > first.saturating_add(u64::from(self.ports[id].count.get())) {
-                    return Err(Error::BadArgument);
-                }
+                Error::BadArgument
+                    .when(start < first || end > first.saturating_add(u64::from(self.ports[id].count.get())))?;
                 Ok(self.ports_new(quota, start as u32, length as u32)?.raw())
             }
             Kind::DeviceMemory => {
@@ -112,9 +92,7 @@ impl<M: Machine> Kernel<M> {
                 let first = range.first_page.get();
                 let (page, last) = (start / PAGE_SIZE, end / PAGE_SIZE);
                 let whole = (start | length) & PAGE_SIZE.wrapping_sub(1) == 0;
-                if !whole || page < first || last > first.saturating_add(range.pages.get()) {
-                    return Err(Error::BadArgument);
-                }
+                Error::BadArgument.when(!whole || page < first || last > first.saturating_add(range.pages.get()))?;
                 Ok(self.device_memory_new(quota, page, length / PAGE_SIZE)?.raw())
             }
             _ => Err(Error::NotSupported),

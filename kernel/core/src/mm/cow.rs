@@ -17,7 +17,6 @@ use crate::kernel::Kernel;
 use crate::list::InMemory;
 use crate::machine::Machine;
 use crate::mm::fault::Access;
-use crate::mm::translation::Flushes;
 use crate::object::{Mapping, MappingKind, Memory, Quota};
 use abi::memory::{MemoryFlags, Protection, PAGE_SIZE};
 use abi::{Error, Result};
@@ -33,9 +32,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn clone_new(&self, source: Id<Memory>, quota: Id<Quota>, first: u64, pages: u64) -> Result<Id<Memory>> {
         let object = &self.memories[source];
         let end = first.checked_add(pages).ok_or(Error::BadArgument)?;
-        if end > object.length_pages.get() {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(end > object.length_pages.get())?;
         let id = self.memory_new(quota, pages, MemoryFlags::empty())?;
         let clone = &self.memories[id];
         clone.cloned_from.set(object.header.object_id.get());
@@ -47,8 +44,7 @@ impl<M: Machine> Kernel<M> {
             (object.behind.get(), object.behind_first.get())
         };
         if let Some(behind) = behind {
-            self.retain(behind);
-            clone.behind.set(Some(behind));
+            self.refer(&clone.behind, Some(behind));
             clone.behind_first.set(before.saturating_add(first));
         }
         Ok(id)
@@ -61,9 +57,15 @@ impl<M: Machine> Kernel<M> {
         let quota = memory.header.quota.get().expect("invariant: an object has an account");
         let Some(behind) = memory.behind.get() else { return self.frame_allocate(quota) };
         let from = self.pager_bring(behind, memory.behind_first.get().saturating_add(page), Access::Read)?;
-        let fresh = self.frame_allocate(quota)?;
-        self.machine.copy(from, 0, fresh, 0, PAGE_SIZE as usize);
-        Ok(fresh)
+        self.frame_copy(id, from)
+    }
+
+    /// A frame of an object's own with the same bytes. Errors: `OutOfQuota`, `OutOfMemory`.
+    fn frame_copy(&self, id: Id<Memory>, from: FrameNumber) -> Result<FrameNumber> {
+        let quota = self.memories[id].header.quota.get().expect("invariant: an object has an account");
+        let copy = self.frame_allocate(quota)?;
+        self.machine.copy(from, 0, copy, 0, PAGE_SIZE as usize);
+        Ok(copy)
     }
 
     /// Whether an object is a clone that is still being made.
@@ -85,34 +87,29 @@ impl<M: Machine> Kernel<M> {
         let mut copied = 0;
         let mut at = from;
         while at < stop {
-            let Some(frame) = self.memory_frame(source, at) else {
-                at = at.saturating_add(1);
-                continue;
-            };
+            let page = at;
+            at = at.saturating_add(1);
+            let Some(frame) = self.memory_frame(source, page) else { continue };
             let own = copies_all
                 || self.frame_info(frame).is_some_and(|info| info.written.get() > 0)
-                || self.is_lent(source, at);
+                || self.is_lent(source, page);
             if own && copied == COPIES {
+                at = page;
                 break;
             }
-            let place = self.memory_place(clone, at.saturating_sub(first))?;
+            let place = self.memory_place(clone, page.saturating_sub(first))?;
             if place.get().0 != 0 {
-                at = at.saturating_add(1);
                 continue;
             }
             if own {
                 copied = copied.saturating_add(1);
-                let quota = target.header.quota.get().expect("invariant: an object has an account");
-                let copy = self.frame_allocate(quota)?;
-                self.machine.copy(frame, 0, copy, 0, PAGE_SIZE as usize);
-                place.set(copy);
+                place.set(self.frame_copy(clone, frame)?);
             } else {
                 self.frame_retain(frame);
                 self.sharers_change(frame, 1);
                 place.set(frame);
             }
             target.resident.update(|n| n.saturating_add(1));
-            at = at.saturating_add(1);
         }
         let done = at >= end;
         target.clone_next.set(if done { 0 } else { at.saturating_add(1) });
@@ -143,9 +140,7 @@ impl<M: Machine> Kernel<M> {
     fn is_lent(&self, memory: Id<Memory>, page: u64) -> bool {
         self.mappings.list::<InMemory>(&self.memories[memory].mappings).iter().any(|id| {
             let mapping = &self.mappings[id];
-            let first = mapping.offset_pages.get();
-            let holds = (first..first.saturating_add(mapping.length_pages.get())).contains(&page);
-            holds && mapping.kind.get() == MappingKind::Lease
+            mapping.holds(page) && mapping.kind.get() == MappingKind::Lease
         })
     }
 
@@ -159,20 +154,15 @@ impl<M: Machine> Kernel<M> {
             {
                 continue;
             }
-            let address =
-                |page: u64| mapping.start().saturating_add(page.wrapping_sub(first).saturating_mul(PAGE_SIZE));
-            let space = mapping.space.get().expect("invariant: a mapping is in a space");
             let weaker = mapping.protection().difference(Protection::WRITE);
-            self.translations_protect(space, address(a), address(b), weaker);
+            self.translations_protect(mapping.space(), mapping.address_of(a), mapping.address_of(b), weaker);
         }
     }
 
     /// A frame of its own for a page of an object that is about to be written, in place of one it shares: the same bytes; no
     /// translation leads to the old one any more. Errors: `OutOfQuota`, `OutOfMemory`.
     pub(crate) fn page_unshare(&self, id: Id<Memory>, page: u64, shared: FrameNumber) -> Result<FrameNumber> {
-        let quota = self.memories[id].header.quota.get().expect("invariant: an object has an account");
-        let own = self.frame_allocate(quota)?;
-        self.machine.copy(shared, 0, own, 0, PAGE_SIZE as usize);
+        let own = self.frame_copy(id, shared)?;
         self.memory_place(id, page).expect("invariant: its tables are there").set(own);
         self.page_unmap(id, page);
         self.memory_frame_release(shared);
@@ -184,28 +174,25 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn page_unmap(&self, id: Id<Memory>, page: u64) {
         for mapping in self.mappings.list::<InMemory>(&self.memories[id].mappings).iter() {
             let mapping = &self.mappings[mapping];
-            let first = mapping.offset_pages.get();
-            let holds = (first..first.saturating_add(mapping.length_pages.get())).contains(&page);
-            if !holds || mapping.kind.get() != MappingKind::Memory {
+            if !mapping.holds(page) || mapping.kind.get() != MappingKind::Memory {
                 continue;
             }
-            let address = mapping.start().saturating_add(page.wrapping_sub(first).saturating_mul(PAGE_SIZE));
-            let space = mapping.space.get().expect("invariant: a mapping is in a space");
-            let mut flushes = Flushes::default();
-            if let Some((_, flush)) = self.machine.unmap(self.spaces[space].root.get(), VirtAddr(address)) {
-                flushes.add(flush);
+            let root = self.spaces[mapping.space()].root.get();
+            if let Some((_, flush)) = self.machine.unmap(root, VirtAddr(mapping.address_of(page))) {
+                flush.now(&self.machine);
             }
-            flushes.now(&self.machine);
         }
     }
 
     /// What a translation of a page of an object may allow: stores only where the frame is its own, and, with a pager, where
     /// the pager lets it be written.
     pub(crate) fn page_protection(&self, id: Id<Memory>, page: u64, frame: FrameNumber, to: Protection) -> Protection {
-        if self.is_paged(id) && !self.page_is_dirty(id, page) {
-            return to.difference(Protection::WRITE) | Protection::READ;
+        let is_clean = self.is_paged(id) && !self.page_is_dirty(id, page);
+        if !is_clean && !self.is_shared(frame) {
+            return to;
         }
-        self.protection_now(frame, to, Access::Read)
+        // What can be written can be read: a mapping for stores alone is one for loads now.
+        to.difference(Protection::WRITE) | Protection::READ
     }
 
     /// The same for a page of a mapping.
@@ -215,14 +202,5 @@ impl<M: Machine> Kernel<M> {
             Some(memory) if !to.is_empty() => self.page_protection(memory, mapping.page_at(at), frame, to),
             _ => to,
         }
-    }
-
-    /// What a translation of a frame may allow: stores only where no other object has it.
-    pub(crate) fn protection_now(&self, frame: FrameNumber, protection: Protection, access: Access) -> Protection {
-        if access == Access::Write || !self.is_shared(frame) {
-            return protection;
-        }
-        // What can be written can be read: a mapping for stores alone is one for loads now.
-        protection.difference(Protection::WRITE) | Protection::READ
     }
 }

@@ -51,15 +51,11 @@ impl<M: Machine> Kernel<M> {
     /// executed while a device may write it), `OutOfQuota`, `OutOfMemory` (of the memory object's or the space's account).
     pub fn resolve_fault(&self, space: Id<Space>, address: u64, access: Access) -> Result<()> {
         let page = VirtAddr::try_user(address).ok_or(Error::BadAddress)?.page();
-        if self.spaces[space].ending.get() {
-            return Err(Error::BadAddress);
-        }
+        Error::BadAddress.when(self.spaces[space].ending.get())?;
         let id = self.mapping_at(space, page.0).ok_or(Error::BadAddress)?;
         let mapping = &self.mappings[id];
         let protection = mapping.protection();
-        if !access.allowed(protection) {
-            return Err(Error::BadAddress);
-        }
+        Error::BadAddress.when(!access.allowed(protection))?;
         let root = self.spaces[space].root.get();
         if let Some(there) = self.machine.translate(root, page) {
             if access.allowed(there.protection) {
@@ -77,21 +73,19 @@ impl<M: Machine> Kernel<M> {
                 let executable = protection.contains(Protection::EXECUTE);
                 if object.is_run() && (!executable || object.foreign.get() != 0) {
                     let base = u64::from(object.first.get().0);
-                    if let Some((block, to)) = self.fault_large(root, mapping, page, base) {
+                    if let Some((block, to)) = self.fault_large(mapping, page, base) {
                         return self.translation_enter(space, block, to);
                     }
                 }
                 let frame = self.memory_bring(memory, mapping.page_at(page.0), access)?;
                 let written = object.pins.get() > 0 || self.frame_info(frame).is_some_and(|f| f.written.get() > 0);
-                if executable && written {
-                    return Err(Error::Busy);
-                }
+                Error::Busy.when(executable && written)?;
                 let protection = self.page_protection(memory, mapping.page_at(page.0), frame, protection);
                 let to = Translation { address: frame.address(), protection, large: false, device: false };
                 self.translation_enter(space, page, to)
             }
             (MappingKind::Device, _) => {
-                if let Some((block, to)) = self.fault_large(root, mapping, page, 0) {
+                if let Some((block, to)) = self.fault_large(mapping, page, 0) {
                     return self.translation_enter(space, block, to);
                 }
                 let address = PhysAddr(mapping.page_at(page.0).saturating_mul(PAGE_SIZE));
@@ -114,27 +108,18 @@ impl<M: Machine> Kernel<M> {
         };
         self.memory_bring(memory, mapping.page_at(page.0), access)?;
         let there = self.machine.protect(root, page, mapping.protection());
-        let is_there = there.is_some();
-        if let Some(flush) = there {
-            flush.now(&self.machine);
-        }
-        Ok(is_there)
+        Ok(there.map(|flush| flush.now(&self.machine)).is_some())
     }
 
     /// The large page around a page, where the mapping and what it leads to (a run that begins at physical page
     /// `base`) are so aligned and reach so far.
-    fn fault_large(
-        &self,
-        root: FrameNumber,
-        mapping: &Mapping,
-        page: VirtAddr,
-        base: u64,
-    ) -> Option<(VirtAddr, Translation)> {
+    fn fault_large(&self, mapping: &Mapping, page: VirtAddr, base: u64) -> Option<(VirtAddr, Translation)> {
         let block = page.0 & !LARGE_PAGE_SIZE.wrapping_sub(1);
         if block < mapping.start() || block.saturating_add(LARGE_PAGE_SIZE) > mapping.end() {
             return None;
         }
         let address = base.saturating_add(mapping.page_at(block)).saturating_mul(PAGE_SIZE);
+        let root = self.spaces[mapping.space()].root.get();
         if address & LARGE_PAGE_SIZE.wrapping_sub(1) != 0 || self.machine.small_table(root, VirtAddr(block)) {
             return None;
         }

@@ -16,6 +16,7 @@ use crate::mm::early::Early;
 use crate::object::{FrameInfo, Quota};
 use abi::boot::{Region, RegionKind, REGIONS};
 use abi::{Error, Result};
+use core::sync::atomic::Ordering::Relaxed;
 
 /// Sizes of free runs: 2^0 to 2^18 frames (1 GiB), so that no run crosses 4 GiB.
 pub const ORDERS: u32 = 19;
@@ -58,11 +59,14 @@ fn frames_of(region: &Region, inside: bool) -> FrameRange {
 
 /// The usable frames of a region, none where it is of another kind.
 pub(crate) fn usable(region: &Region) -> FrameRange {
-    if region.kind == RegionKind::Usable as u32 {
-        frames_of(region, true)
-    } else {
-        FrameRange::default()
-    }
+    let of_kind = (region.kind == RegionKind::Usable as u32).then(|| frames_of(region, true));
+    of_kind.unwrap_or_default()
+}
+
+/// The frames of a region that are RAM, usable or taken already.
+fn in_ram(region: &Region) -> FrameRange {
+    let taken = (region.kind == RegionKind::Taken as u32).then(|| frames_of(region, false));
+    taken.unwrap_or_else(|| usable(region))
 }
 
 impl Frames {
@@ -87,12 +91,12 @@ impl Frames {
         let mut frames = Frames::over(infos, ram, ram_count);
         frames.total = early.managed();
         for region in regions {
-            let all = if region.kind == RegionKind::Taken as u32 { frames_of(region, false) } else { usable(region) };
+            let all = in_ram(region);
             let left = early.left(region);
             for taken in left.end.max(all.start)..all.end {
                 frames.entry(taken).references.set(1);
             }
-            frames.free_range(left.start, left.end);
+            frames.put_back(left.start, left.end);
         }
         Some(frames)
     }
@@ -143,29 +147,15 @@ impl Frames {
         Some(FrameNumber(frame))
     }
 
-    /// Frames in a row, one holder each, not zeroed; the first is aligned to the next power of two of their number.
-    pub fn take_run(&self, pages: u32, below_4g: bool) -> Option<FrameNumber> {
-        let first = self.set_aside(pages, below_4g)?;
-        for frame in first.0..first.0.saturating_add(pages) {
-            self.entry(frame).references.set(1);
-        }
-        Some(first)
-    }
-
-    /// Frames in a row as [`Frames::take_run`] finds them, in a time that does not depend on their number: they are not free
-    /// any more and nobody holds them yet. Each is taken up by [`Kernel::frame_take_up`] or put back by
+    /// Frames in a row, the first aligned to the next power of two of their number, in a time that does not depend on it: they
+    /// are not free any more and nobody holds them yet. Each is taken up by [`Kernel::frame_take_up`] or put back by
     /// [`Frames::put_back`].
     pub(crate) fn set_aside(&self, pages: u32, below_4g: bool) -> Option<FrameNumber> {
         let order = pages.checked_next_power_of_two().filter(|_| pages > 0)?.trailing_zeros();
         let above = if below_4g { None } else { self.pop(1, order) };
         let first = above.or_else(|| self.pop(0, order))?;
-        self.free_range(first.saturating_add(pages), first.saturating_add(1u32.wrapping_shl(order)));
+        self.put_back(first.saturating_add(pages), first.saturating_add(1u32.wrapping_shl(order)));
         Some(FrameNumber(first))
-    }
-
-    /// Frees frames that were set aside and not taken up, from `first` to the one before `end`.
-    pub(crate) fn put_back(&self, first: FrameNumber, end: FrameNumber) {
-        self.free_range(first.0, end.0);
     }
 
     /// Another holder of a frame in use.
@@ -249,7 +239,8 @@ impl Frames {
         self.link(first, order);
     }
 
-    fn free_range(&self, start: u32, end: u32) {
+    /// Frees frames that nobody holds, from `start` to the one before `end`: set aside and not taken up, too.
+    pub(crate) fn put_back(&self, start: u32, end: u32) {
         let mut at = start;
         while at < end {
             let fits = end.saturating_sub(at).ilog2();
@@ -264,10 +255,7 @@ impl Frames {
 fn gather(regions: &[Region], ram: &mut [FrameRange]) -> usize {
     let mut count = 0usize;
     for region in regions {
-        let range = match region.kind {
-            k if k == RegionKind::Taken as u32 => frames_of(region, false),
-            _ => usable(region),
-        };
+        let range = in_ram(region);
         if range.start >= range.end {
             continue;
         }
@@ -328,6 +316,19 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn frame_take_up(&self, frame: FrameNumber, quota: Id<Quota>) {
         self.frames.entry(frame.0).references.set(1);
         self.frame_own(frame, quota);
+    }
+
+    /// Stores words in a frame of the kernel's own, from a place in it on.
+    pub(crate) fn frame_store(&self, frame: FrameNumber, at: usize, words: &[u64]) {
+        for (place, word) in self.machine.frame_words(frame).iter().skip(at).zip(words) {
+            place.store(*word, Relaxed);
+        }
+    }
+
+    /// The words from a place in a frame of the kernel's own on.
+    pub(crate) fn frame_load<const N: usize>(&self, frame: FrameNumber, at: usize) -> [u64; N] {
+        let words = self.machine.frame_words(frame).get(at..).and_then(|words| words.first_chunk::<N>());
+        words.expect("invariant: they are inside the frame").each_ref().map(|word| word.load(Relaxed))
     }
 
     /// Another holder of a frame in use.

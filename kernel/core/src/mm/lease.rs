@@ -50,9 +50,7 @@ impl Lease {
     /// The address, in the lender's space, of a part of the lease. Errors: `LeaseRange`.
     pub(crate) fn part(&self, offset: u64, length: u64) -> Result<u64> {
         let inside = offset.checked_add(length).is_some_and(|end| end <= self.length.get());
-        if !inside {
-            return Err(Error::LeaseRange);
-        }
+        Error::LeaseRange.when(!inside)?;
         self.address.get().checked_add(offset).ok_or(Error::LeaseRange)
     }
 }
@@ -107,9 +105,8 @@ impl<M: Machine> Kernel<M> {
             _ => return Err(Error::LeaseAccess),
         };
         let has = mapping.protection();
-        if has.is_empty() || (need.contains(Protection::WRITE) && !has.contains(Protection::WRITE)) {
-            return Err(Error::LeaseFault);
-        }
+        Error::LeaseFault
+            .when(has.is_empty() || (need.contains(Protection::WRITE) && !has.contains(Protection::WRITE)))?;
         let stop = mapping.end().min(end);
         let page = mapping.page_at(at);
         let last = mapping.page_at(stop.saturating_sub(1));
@@ -129,70 +126,43 @@ impl<M: Machine> Kernel<M> {
         protection: Protection,
     ) -> Result<u64> {
         let lent = self.leases[lease].part(offset, length)?;
-        if !needed(self.leases[lease].access()).contains(protection) {
-            return Err(Error::LeaseAccess);
-        }
-        if (lent | length) & PAGE_SIZE.wrapping_sub(1) != 0 {
-            return Err(Error::LeaseAccess);
-        }
+        Error::LeaseAccess.when(!needed(self.leases[lease].access()).contains(protection))?;
+        Error::LeaseAccess.when((lent | length) & PAGE_SIZE.wrapping_sub(1) != 0)?;
         let pages = length / PAGE_SIZE;
-        if pages == 0 || pages > MAP_PAGES || protection.is_empty() {
-            return Err(Error::BadArgument);
-        }
-        if self.spaces[server].ending.get() {
-            return Err(Error::Closed);
-        }
+        Error::BadArgument.when(pages == 0 || pages > MAP_PAGES || protection.is_empty())?;
+        Error::Closed.when(self.spaces[server].ending.get())?;
         let lender = self.lender(lease);
         let end = lent.saturating_add(length);
         let first = self.lease_segment(lender, lent, end, protection)?;
         let backing = Backing::Lease(lease, first.memory, first.page);
         let start = self.space_place(server, address, pages, backing)?;
+        // Enters what lies in one mapping of the lender's; answers how far that reaches.
+        let enter = |at: u64| -> Result<u64> {
+            let part = self.lease_segment(lender, at, end, protection)?;
+            Error::LeaseAccess.when(self.memory_alias(part.memory, part.page, part.pages, protection, None))?;
+            let to = start.saturating_add(at.saturating_sub(lent));
+            let backing = Backing::Lease(lease, part.memory, part.page);
+            self.mapping_new(server, to, part.pages, backing, protection, protection)?;
+            for n in 0..part.pages {
+                let page = part.page.saturating_add(n);
+                // As if to write, for reading too: then it is the lender's own frame, whatever the lender does meanwhile.
+                let frame = self.lent_frame(part.memory, page, protection.contains(Protection::WRITE))?;
+                let entry = Translation { address: frame.address(), protection, large: false, device: false };
+                let page = VirtAddr(to.saturating_add(n.saturating_mul(PAGE_SIZE)));
+                self.frame_retain(frame);
+                self.translation_enter(server, page, entry).inspect_err(|_| self.frame_release(frame))?;
+            }
+            Ok(part.end)
+        };
         let mut at = lent;
         while at < end {
-            let to = start.saturating_add(at.saturating_sub(lent));
-            match self.lease_enter_segment(lease, lender, at, end, server, to, protection) {
-                Ok(next) => at = next,
-                Err(error) => {
-                    let range = UserRange { start, end: start.saturating_add(length) };
-                    // What was entered is whole mappings: taking them out needs no memory and can't fail.
-                    while self.space_clear(server, range) == Ok(false) {}
-                    return Err(error);
-                }
-            }
+            at = enter(at).inspect_err(|_| {
+                let range = UserRange { start, end: start.saturating_add(length) };
+                // What was entered is whole mappings: taking them out needs no memory and can't fail.
+                while self.space_clear(server, range) == Ok(false) {}
+            })?;
         }
         Ok(start)
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "two ranges in two spaces and what is between them")]
-    fn lease_enter_segment(
-        &self,
-        lease: Id<Lease>,
-        lender: Id<Space>,
-        at: u64,
-        end: u64,
-        server: Id<Space>,
-        to: u64,
-        protection: Protection,
-    ) -> Result<u64> {
-        let part = self.lease_segment(lender, at, end, protection)?;
-        if self.memory_alias(part.memory, part.page, part.pages, protection, None) {
-            return Err(Error::LeaseAccess);
-        }
-        let backing = Backing::Lease(lease, part.memory, part.page);
-        self.mapping_new(server, to, part.pages, backing, protection, protection)?;
-        for n in 0..part.pages {
-            let page = part.page.saturating_add(n);
-            // As if to write, for reading too: then it is the lender's own frame, whatever the lender does meanwhile.
-            let frame = self.lent_frame(part.memory, page, protection.contains(Protection::WRITE))?;
-            let entry = Translation { address: frame.address(), protection, large: false, device: false };
-            let page = VirtAddr(to.saturating_add(n.saturating_mul(PAGE_SIZE)));
-            self.frame_retain(frame);
-            if let Err(error) = self.translation_enter(server, page, entry) {
-                self.frame_release(frame);
-                return Err(error);
-            }
-        }
-        Ok(part.end)
     }
 
     /// The frame of a lent page that is to be held. As if to write, for reading too: then it is the lender's own, whatever the
@@ -209,10 +179,9 @@ impl<M: Machine> Kernel<M> {
     pub fn lease_end_pages(&self, lease: Id<Lease>) {
         while let Some(id) = self.mappings.list::<InLease>(&self.leases[lease].mappings).first() {
             let mapping = &self.mappings[id];
-            let space = mapping.space.get().expect("invariant: a mapping is in a space");
             let (mut at, end) = (mapping.start(), mapping.end());
             while at < end {
-                at = self.translations_clear(space, MappingKind::Lease, at, end);
+                at = self.translations_clear(mapping.space(), MappingKind::Lease, at, end);
             }
             self.mapping_remove(id);
         }

@@ -53,6 +53,22 @@ impl Mapping {
     pub fn protection(&self) -> Protection {
         Protection::from_bits_truncate(self.protection.get())
     }
+    /// The most it may ever allow.
+    pub fn limit(&self) -> Protection {
+        Protection::from_bits_truncate(self.limit.get())
+    }
+    /// The space it is in.
+    pub fn space(&self) -> Id<Space> {
+        self.space.get().expect("invariant: a mapping is in a space")
+    }
+    /// Whether it leads to a page of its memory object.
+    pub fn holds(&self, page: u64) -> bool {
+        page.checked_sub(self.offset_pages.get()).is_some_and(|behind| behind < self.length_pages.get())
+    }
+    /// The address that leads to a page of its memory object.
+    pub fn address_of(&self, page: u64) -> u64 {
+        self.start().saturating_add(page.wrapping_sub(self.offset_pages.get()).saturating_mul(PAGE_SIZE))
+    }
     /// The page of the memory object, or of physical address space, that an address in it leads to.
     pub fn page_at(&self, address: u64) -> u64 {
         self.offset_pages.get().saturating_add(address.saturating_sub(self.start()) / PAGE_SIZE)
@@ -120,30 +136,22 @@ impl<M: Machine> Kernel<M> {
         mapping.length_pages.set(pages);
         mapping.protection.set(protection.bits());
         mapping.limit.set(limit.bits());
-        match backing {
-            Backing::Memory(memory, page) => {
-                mapping.kind.set(MappingKind::Memory);
-                mapping.memory.set(Some(memory));
-                mapping.offset_pages.set(page);
-            }
-            Backing::Device(page) => {
-                mapping.kind.set(MappingKind::Device);
-                mapping.offset_pages.set(page);
-            }
-            Backing::Lease(lease, memory, page) => {
-                mapping.kind.set(MappingKind::Lease);
-                mapping.memory.set(Some(memory));
-                mapping.lease.set(Some(lease));
-                mapping.offset_pages.set(page);
-            }
-        }
+        let (kind, memory, lease, page) = match backing {
+            Backing::Memory(memory, page) => (MappingKind::Memory, Some(memory), None, page),
+            Backing::Device(page) => (MappingKind::Device, None, None, page),
+            Backing::Lease(lease, memory, page) => (MappingKind::Lease, Some(memory), Some(lease), page),
+        };
+        mapping.kind.set(kind);
+        mapping.memory.set(memory);
+        mapping.lease.set(lease);
+        mapping.offset_pages.set(page);
         self.mapping_link(id, start);
         Ok(id)
     }
 
     fn mapping_link(&self, id: Id<Mapping>, start: u64) {
         let mapping = &self.mappings[id];
-        let space = &self.spaces[mapping.space.get().expect("invariant: a mapping is in a space")];
+        let space = &self.spaces[mapping.space()];
         self.mappings.tree::<InSpace>(&space.mappings).insert(id, start);
         space.mapping_count.update(|n| n.saturating_add(1));
         if let Some(memory) = mapping.memory.get() {
@@ -170,9 +178,8 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn mapping_remove(&self, id: Id<Mapping>) {
         self.mapping_via_set(id, None, false);
         let mapping = &self.mappings[id];
-        let in_space = mapping.space.get().expect("invariant: a mapping is in a space");
-        self.mapping_room_freed(in_space, mapping.start());
-        let space = &self.spaces[in_space];
+        self.mapping_room_freed(mapping.space(), mapping.start());
+        let space = &self.spaces[mapping.space()];
         self.mappings.tree::<InSpace>(&space.mappings).remove(id);
         space.mapping_count.update(|n| n.saturating_sub(1));
         let (memory, lease) = (mapping.memory.replace(None), mapping.lease.replace(None));
@@ -196,7 +203,6 @@ impl<M: Machine> Kernel<M> {
     /// Makes two of one, which nobody can tell from one. Errors: `OutOfQuota`, `OutOfMemory`.
     pub(crate) fn mapping_split(&self, id: Id<Mapping>, at: u64) -> Result<()> {
         let left = &self.mappings[id];
-        let space = left.space.get().expect("invariant: a mapping is in a space");
         let pages = left.end().saturating_sub(at) / PAGE_SIZE;
         let page = left.page_at(at);
         let backing = match (left.memory.get(), left.lease.get()) {
@@ -204,9 +210,8 @@ impl<M: Machine> Kernel<M> {
             (Some(memory), None) => Backing::Memory(memory, page),
             _ => Backing::Device(page),
         };
-        let limit = Protection::from_bits_truncate(left.limit.get());
         // The new one lies inside the old for the moment; the tree goes by first addresses alone.
-        let right = self.mapping_new(space, at, pages, backing, left.protection(), limit)?;
+        let right = self.mapping_new(left.space(), at, pages, backing, left.protection(), left.limit())?;
         self.mappings[right].inherit.set(left.inherit.get());
         self.mapping_via_set(right, Id::try_new(left.via.get() as usize), left.via_inherited.get());
         left.length_pages.update(|n| n.saturating_sub(pages));
@@ -219,18 +224,14 @@ impl<M: Machine> Kernel<M> {
         if self.mappings[id].start() < from {
             // Part of it is left behind; what follows is the new one's.
             self.mapping_split(id, from)?;
-            let space = self.mappings[id].space.get().expect("invariant: a mapping is in a space");
-            let id = self.mapping_at(space, from).expect("invariant: it was split there a moment ago");
+            let id =
+                self.mapping_at(self.mappings[id].space(), from).expect("invariant: it was split there a moment ago");
             return self.mapping_give(id, from, end, to);
         }
         match self.mapping_before(id, to) {
             Some(before) => {
                 let pages = end.saturating_sub(from) / PAGE_SIZE;
-                if end == self.mappings[id].end() {
-                    self.mapping_remove(id);
-                } else {
-                    self.mapping_cut_front(id, end);
-                }
+                self.mapping_take_front(id, end);
                 self.mappings[before].length_pages.update(|n| n.saturating_add(pages));
             }
             None => {
@@ -246,8 +247,7 @@ impl<M: Machine> Kernel<M> {
     /// The mapping right before one that would be the same with it, if the other had this protection.
     fn mapping_before(&self, id: Id<Mapping>, protection: Protection) -> Link<Mapping> {
         let mapping = &self.mappings[id];
-        let space = mapping.space.get().expect("invariant: a mapping is in a space");
-        let other = self.mapping_at(space, mapping.start().checked_sub(1)?)?;
+        let other = self.mapping_at(mapping.space(), mapping.start().checked_sub(1)?)?;
         let before = &self.mappings[other];
         let pages = before.length_pages.get();
         let same = before.kind.get() == mapping.kind.get()
@@ -264,23 +264,19 @@ impl<M: Machine> Kernel<M> {
     /// A bounded part of removing a mapping.
     pub(crate) fn mapping_end_step(&self, id: Id<Mapping>) {
         let mapping = &self.mappings[id];
-        let space = mapping.space.get().expect("invariant: a mapping is in a space");
-        let to = self.translations_clear(space, mapping.kind.get(), mapping.start(), mapping.end());
-        if to == mapping.end() {
-            self.mapping_remove(id);
-        } else {
-            self.mapping_cut_front(id, to);
-        }
+        let to = self.translations_clear(mapping.space(), mapping.kind.get(), mapping.start(), mapping.end());
+        self.mapping_take_front(id, to);
     }
 
-    /// Takes the front off a mapping, up to an address inside it; its translations there are out.
-    pub(crate) fn mapping_cut_front(&self, id: Id<Mapping>, to: u64) {
+    /// Takes the front off a mapping, up to an address inside it, or all of it; its translations there are out.
+    pub(crate) fn mapping_take_front(&self, id: Id<Mapping>, to: u64) {
         let mapping = &self.mappings[id];
+        if to == mapping.end() {
+            return self.mapping_remove(id);
+        }
         let pages = to.saturating_sub(mapping.start()) / PAGE_SIZE;
-        let in_space = mapping.space.get().expect("invariant: a mapping is in a space");
-        self.mapping_room_freed(in_space, mapping.start());
-        let space = &self.spaces[in_space];
-        let tree = self.mappings.tree::<InSpace>(&space.mappings);
+        self.mapping_room_freed(mapping.space(), mapping.start());
+        let tree = self.mappings.tree::<InSpace>(&self.spaces[mapping.space()].mappings);
         tree.remove(id);
         mapping.offset_pages.update(|n| n.saturating_add(pages));
         mapping.length_pages.update(|n| n.saturating_sub(pages));

@@ -6,16 +6,17 @@
 //! few in a step of the reaper, so who holds a reference to the object can rely on its frames.
 
 use crate::address::FrameNumber;
+use crate::cap::reference::object;
 use crate::field::Field;
 use crate::id::{Id, Link};
 use crate::kernel::Kernel;
 use crate::list::InMemory;
 use crate::machine::Machine;
 use crate::mm::fault::Access;
-use crate::object::{Header, Mapping, Memory, Object, Quota};
+use crate::object::{Mapping, Memory, Quota};
 use crate::reaper::Reap;
 use abi::memory::{MemoryFlags, Protection, PAGE_SIZE, USER_END};
-use abi::{Error, Kind, Result};
+use abi::{Error, Result};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The most pages in an object: more than fit in an address space have no use.
@@ -25,26 +26,13 @@ const STEP: u64 = 8;
 /// Mappings of one object that are looked at for an alias; an object with more of them gets no new kind.
 const ALIASES: usize = 256;
 
-impl Object for Memory {
-    const CAP_KIND: Kind = Kind::Memory;
-    fn header(&self) -> &Header {
-        &self.header
-    }
-    fn end<M: Machine>(kernel: &Kernel<M>, id: Id<Memory>) {
-        kernel.pager_forget(id);
-        if let Some(behind) = kernel.memories[id].behind.replace(None) {
-            kernel.release(behind);
-        }
-        kernel.reap_later(Reap::Memory(id));
-    }
-}
+object!(Memory, Memory, |kernel, id| {
+    kernel.pager_forget(id);
+    kernel.refer(&kernel.memories[id].behind, None);
+    kernel.reap_later(Reap::Memory(id));
+});
 
 impl Memory {
-    /// One step of an object's end; answers whether it is gone.
-    pub fn reap_step<M: Machine>(kernel: &mut Kernel<M>, id: Id<Memory>) -> bool {
-        kernel.memory_reap_step(id)
-    }
-
     /// Whether the object is one run of frames.
     pub fn is_run(&self) -> bool {
         self.flags.get() & MemoryFlags::CONTIGUOUS.bits() != 0
@@ -113,23 +101,16 @@ impl<M: Machine> Kernel<M> {
     /// As [`Kernel::memory_new`], but the frames of a run are only set aside: it is of no use before
     /// [`Kernel::memory_begin_step`] answers that there is no more to do.
     pub(crate) fn memory_begin(&self, quota: Id<Quota>, length_pages: u64, flags: MemoryFlags) -> Result<Id<Memory>> {
-        if length_pages == 0 || length_pages > MAX_PAGES || flags == MemoryFlags::BELOW_4G {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(length_pages == 0 || length_pages > MAX_PAGES || flags == MemoryFlags::BELOW_4G)?;
         let id = self.allocate_object::<Memory>(quota)?;
         let memory = &self.memories[id];
         memory.length_pages.set(length_pages);
         memory.flags.set(flags.bits());
         if flags.contains(MemoryFlags::CONTIGUOUS) {
+            let low = flags.contains(MemoryFlags::BELOW_4G);
             let pages = u32::try_from(length_pages).map_err(|_| Error::OutOfMemory);
-            match pages.and_then(|pages| self.frame_run_set_aside(quota, pages, flags.contains(MemoryFlags::BELOW_4G)))
-            {
-                Ok(first) => memory.first.set(first),
-                Err(error) => {
-                    self.free_object(id);
-                    return Err(error);
-                }
-            }
+            let first = pages.and_then(|pages| self.frame_run_set_aside(quota, pages, low));
+            memory.first.set(first.inspect_err(|_| self.free_object(id))?);
         } else if length_pages > 1 {
             let levels = (1..4).find(|&h| length_pages <= span(h)).unwrap_or(4);
             memory.levels.set(levels);
@@ -167,9 +148,7 @@ impl<M: Machine> Kernel<M> {
         let fits = first.add(pages).is_some_and(|end| {
             first.0 > 0 && pages > 0 && self.frame_info(FrameNumber(end.0.saturating_sub(1))).is_some()
         });
-        if !fits || !self.frames.touches_ram(u64::from(first.0), u64::from(pages)) {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(!fits || !self.frames.touches_ram(u64::from(first.0), u64::from(pages)))?;
         let id = self.allocate_object::<Memory>(quota)?;
         let memory = &self.memories[id];
         memory.length_pages.set(u64::from(pages));
@@ -194,17 +173,25 @@ impl<M: Machine> Kernel<M> {
         if page >= memory.length_pages.get() {
             return None;
         }
-        let mut at = memory.first.get();
         if memory.is_run() {
-            return at.add(u32::try_from(page).ok()?);
+            return memory.first.get().add(u32::try_from(page).ok()?);
         }
-        for height in (1..=memory.levels.get()).rev() {
-            if at.0 == 0 {
-                return None;
-            }
+        self.memory_place_there(id, page).map(|place| place.get()).filter(|frame| frame.0 != 0)
+    }
+
+    /// The lowest table that a page lies under; where it has none, the first page after it that may have one.
+    fn memory_table(&self, memory: &Memory, page: u64) -> core::result::Result<FrameNumber, u64> {
+        let mut at = memory.first.get();
+        if at.0 == 0 {
+            return Err(memory.length_pages.get());
+        }
+        for height in (2..=memory.levels.get()).rev() {
             at = self.table_load(at, index(page, height));
+            if at.0 == 0 {
+                return Err((page | span(height.saturating_sub(1)).saturating_sub(1)).saturating_add(1));
+            }
         }
-        (at.0 != 0).then_some(at)
+        Ok(at)
     }
 
     /// The place in an object's tables that says which frame is behind a page, with the tables down to it. Not for runs.
@@ -236,47 +223,23 @@ impl<M: Machine> Kernel<M> {
     /// The place of a page whose tables are there. Not for runs.
     pub(crate) fn memory_place_there(&self, id: Id<Memory>, page: u64) -> Option<Place<'_>> {
         let memory = &self.memories[id];
-        let levels = memory.levels.get();
-        if levels == 0 {
+        if memory.levels.get() == 0 {
             return Some(Place::Only(&memory.first));
         }
-        let mut at = memory.first.get();
-        for height in (2..=levels).rev() {
-            if at.0 == 0 {
-                return None;
-            }
-            at = self.table_load(at, index(page, height));
-        }
-        (at.0 != 0).then(|| Place::Entry(self.table_entry(at, index(page, 1))))
+        let table = self.memory_table(memory, page).ok()?;
+        Some(Place::Entry(self.table_entry(table, index(page, 1))))
     }
 
     /// The page after a page, or, where that has no table, the first that may have one again.
     pub(crate) fn memory_next_table(&self, id: Id<Memory>, page: u64) -> u64 {
-        let memory = &self.memories[id];
-        let mut at = memory.first.get();
-        for height in (2..=memory.levels.get()).rev() {
-            if at.0 == 0 {
-                break;
-            }
-            let below = self.table_load(at, index(page, height));
-            if below.0 == 0 {
-                return (page | span(height.saturating_sub(1)).saturating_sub(1)).saturating_add(1);
-            }
-            at = below;
-        }
-        if at.0 == 0 {
-            return memory.length_pages.get();
-        }
-        page.saturating_add(1)
+        self.memory_table(&self.memories[id], page).map_or_else(|next| next, |_| page.saturating_add(1))
     }
 
     /// The frame of a page, brought in if it isn't there; for a store, one that no other object has. Errors: `BadArgument`
     /// (no such page), `OutOfQuota`, `OutOfMemory`, and those of [`Kernel::pager_bring`].
     pub fn memory_bring(&self, id: Id<Memory>, page: u64, access: Access) -> Result<FrameNumber> {
         let memory = &self.memories[id];
-        if page >= memory.length_pages.get() {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(page >= memory.length_pages.get())?;
         if memory.is_run() {
             return memory.first.get().add(page as u32).ok_or(Error::BadArgument);
         }
@@ -297,7 +260,8 @@ impl<M: Machine> Kernel<M> {
         Ok(there)
     }
 
-    fn memory_reap_step(&self, id: Id<Memory>) -> bool {
+    /// One step of an object's end; answers whether it is gone.
+    pub(crate) fn memory_reap_step(&self, id: Id<Memory>) -> bool {
         let memory = &self.memories[id];
         let (length, at) = (memory.length_pages.get(), memory.teardown.get());
         let first = memory.first.get();
@@ -320,15 +284,10 @@ impl<M: Machine> Kernel<M> {
             }
             return end == length;
         }
-        let mut table = first;
-        for height in (2..=memory.levels.get()).rev() {
-            let below = self.table_load(table, index(at, height));
-            if below.0 == 0 {
-                let under = span(height.saturating_sub(1));
-                return self.memory_pass(id, at, (at | under.saturating_sub(1)).saturating_add(1));
-            }
-            table = below;
-        }
+        let table = match self.memory_table(memory, at) {
+            Ok(table) => table,
+            Err(next) => return self.memory_pass(id, at, next),
+        };
         let end = at.saturating_add(STEP).min((at | 511).saturating_add(1)).min(length);
         for page in at..end {
             let frame = self.table_load(table, index(page, 1));
@@ -343,8 +302,7 @@ impl<M: Machine> Kernel<M> {
     fn memory_put_back(&self, id: Id<Memory>) {
         let memory = &self.memories[id];
         let (first, length, taken) = (memory.first.get().0, memory.length_pages.get(), memory.resident.get());
-        let end = FrameNumber(first.saturating_add(length as u32));
-        self.frames.put_back(FrameNumber(first.saturating_add(taken)), end);
+        self.frames.put_back(first.saturating_add(taken), first.saturating_add(length as u32));
         let quota = memory.header.quota.get().expect("invariant: an object has an account");
         self.uncharge(quota, length.saturating_sub(u64::from(taken)));
         memory.length_pages.set(u64::from(taken));

@@ -6,6 +6,7 @@
 //! endpoint is as urgent as the most urgent of those who wait. No memory is needed for any of it.
 
 use crate::fault::Fault;
+use crate::field::store;
 use crate::id::{Id, Link};
 use crate::kernel::Kernel;
 use crate::list::Queue;
@@ -45,9 +46,7 @@ impl<M: Machine> Kernel<M> {
         thread.state.set(ThreadState::Paging);
         thread.paging_call.set(fault.is_none());
         if let Some(fault) = fault {
-            for (place, word) in thread.fault.iter().zip([fault.vector, fault.code, fault.address]) {
-                place.set(word);
-            }
+            store(&thread.fault, [fault.vector, fault.code, fault.address]);
         }
         thread.waits_in.set(Some(memory_id));
         thread.waits_at.set(page);
@@ -288,12 +287,10 @@ impl<M: Machine> Kernel<M> {
             return Ok(());
         }
         self.charge(to, 1)?;
-        self.retain(to);
-        info.quota.set(Some(to));
         if let Some(from) = from {
             self.uncharge(from, 1);
-            self.release(from);
         }
+        self.refer(&info.quota, Some(to));
         Ok(())
     }
 }

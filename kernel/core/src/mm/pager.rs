@@ -99,9 +99,7 @@ impl<M: Machine> Kernel<M> {
                 return Ok(frame);
             }
         }
-        if memory.pager.get().is_none() {
-            return Err(Error::BadAddress);
-        }
+        Error::BadAddress.when(memory.pager.get().is_none())?;
         self.wanted.memory.set(Some(id));
         self.wanted.page.set(page);
         self.wanted.write.set(write);
@@ -125,9 +123,7 @@ impl<M: Machine> Kernel<M> {
         at: u64,
         write: bool,
     ) -> Result<bool> {
-        if page >= self.memories[id].length_pages.get() {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(page >= self.memories[id].length_pages.get())?;
         if self.memory_frame(id, page).is_none() {
             self.page_move(id, page, from, at)?;
         }
@@ -139,18 +135,14 @@ impl<M: Machine> Kernel<M> {
 
     fn page_move(&self, id: Id<Memory>, page: u64, from: Id<Memory>, at: u64) -> Result<()> {
         let source = &self.memories[from];
-        if source.is_run() || self.is_paged(from) || source.behind.get().is_some() || at >= source.length_pages.get() {
-            return Err(Error::BadArgument);
-        }
-        if source.pins.get() > 0 {
-            return Err(Error::Busy);
-        }
+        Error::BadArgument.when(
+            source.is_run() || self.is_paged(from) || source.behind.get().is_some() || at >= source.length_pages.get(),
+        )?;
+        Error::Busy.when(source.pins.get() > 0)?;
         let place = self.memory_place(id, page)?;
         // As if to write: then it is the source's own.
         let frame = self.memory_bring(from, at, Access::Write)?;
-        if self.frame_info(frame).is_some_and(|info| info.references.get() > 1) {
-            return Err(Error::Busy);
-        }
+        Error::Busy.when(self.frame_info(frame).is_some_and(|info| info.references.get() > 1))?;
         let payer = self.memories[id].header.quota.get().expect("invariant: an object has an account");
         self.frame_move(frame, payer)?;
         self.page_unmap(from, at);

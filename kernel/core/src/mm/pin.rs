@@ -5,17 +5,19 @@
 //! the bus manager has stopped the device and releases the domain. Without an IOMMU device addresses are physical ones.
 
 use crate::address::FrameNumber;
+use crate::cap::reference::object;
 use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::list::InDomain;
 use crate::machine::{FrameWords, Machine};
 use crate::mm::fault::Access;
 use crate::mm::lease::needed;
-use crate::object::{DmaDomain, Header, Lease, Memory, Object, Pin, Quota};
+use crate::mm::space::UserRange;
+use crate::object::{DmaDomain, Lease, Memory, Pin, Quota};
 use crate::tree::ByTag;
 use abi::memory::{Protection, PAGE_SIZE};
 use abi::message::{buffer, LeaseAccess, RANGES};
-use abi::{Error, Kind, Result};
+use abi::{Error, Result};
 use core::sync::atomic::Ordering::Relaxed;
 
 /// The most pages in a pin of a lease, or of memory that is not one run.
@@ -23,31 +25,19 @@ pub const PIN_PAGES: u64 = 256;
 /// In the first word of the list of frames held: a device may write them.
 const WRITTEN: u64 = 1 << 32;
 
-impl Object for DmaDomain {
-    const CAP_KIND: Kind = Kind::DmaDomain;
-    fn header(&self) -> &Header {
-        &self.header
+object!(DmaDomain, DmaDomain, |kernel, id| {
+    // Pins hold references to it: there are none left.
+    if kernel.domains[id].by_tag.key.get() != 0 {
+        kernel.domains.tree::<ByTag>(&kernel.domains_by_tag).remove(id);
     }
-    fn end<M: Machine>(kernel: &Kernel<M>, id: Id<DmaDomain>) {
-        // Pins hold references to it: there are none left.
-        if kernel.domains[id].by_tag.key.get() != 0 {
-            kernel.domains.tree::<ByTag>(&kernel.domains_by_tag).remove(id);
-        }
-        kernel.free_object(id);
-    }
-}
+    kernel.free_object(id);
+});
 
-impl Object for Pin {
-    const CAP_KIND: Kind = Kind::Pin;
-    fn header(&self) -> &Header {
-        &self.header
+object!(Pin, Pin, |kernel, id| {
+    if !kernel.pins[id].quarantined.get() {
+        kernel.pin_free(id);
     }
-    fn end<M: Machine>(kernel: &Kernel<M>, id: Id<Pin>) {
-        if !kernel.pins[id].quarantined.get() {
-            kernel.pin_free(id);
-        }
-    }
-}
+});
 
 /// The device ranges of a pin, written to an IPC buffer as they are found; neighbours are joined.
 struct Ranges<'a> {
@@ -62,9 +52,7 @@ impl Ranges<'_> {
         if self.count > 0 && address == self.next {
             self.length = self.length.saturating_add(length);
         } else {
-            if self.count == RANGES {
-                return Err(Error::BadArgument);
-            }
+            Error::BadArgument.when(self.count == RANGES)?;
             self.count = self.count.saturating_add(1);
             self.put(0, address);
             self.length = length;
@@ -84,9 +72,7 @@ impl Ranges<'_> {
 
 impl<M: Machine> Kernel<M> {
     fn ranges(&self, ipc_buffer: FrameNumber) -> Result<Ranges<'_>> {
-        if ipc_buffer.0 == 0 {
-            return Err(Error::BadAddress);
-        }
+        Error::BadAddress.when(ipc_buffer.0 == 0)?;
         Ok(Ranges { words: self.machine.frame_words(ipc_buffer), count: 0, next: 0, length: 0 })
     }
 
@@ -123,17 +109,12 @@ impl<M: Machine> Kernel<M> {
         let object = &self.memories[memory];
         let end = offset.checked_add(length).ok_or(Error::BadArgument)?;
         let inside = end <= object.length_pages.get().saturating_mul(PAGE_SIZE);
-        if length == 0 || !inside || self.domains[domain].is_root.get() != 0 || self.is_paged(memory) {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument
+            .when(length == 0 || !inside || self.domains[domain].is_root.get() != 0 || self.is_paged(memory))?;
         let first = offset / PAGE_SIZE;
         let pages = end.div_ceil(PAGE_SIZE).saturating_sub(first);
-        if !object.is_run() && pages > PIN_PAGES {
-            return Err(Error::BadArgument);
-        }
-        if self.memory_alias(memory, first, pages, Protection::WRITE, None) {
-            return Err(Error::Busy);
-        }
+        Error::BadArgument.when(!object.is_run() && pages > PIN_PAGES)?;
+        Error::Busy.when(self.memory_alias(memory, first, pages, Protection::WRITE, None))?;
         let mut ranges = self.ranges(ipc_buffer)?;
         if object.is_run() {
             let base = object.first.get().address().0;
@@ -148,8 +129,7 @@ impl<M: Machine> Kernel<M> {
         }
         let id = self.allocate_object::<Pin>(quota)?;
         let pin = &self.pins[id];
-        pin.memory.set(Some(memory));
-        self.retain(memory);
+        self.refer(&pin.memory, Some(memory));
         object.pins.update(|n| n.saturating_add(1));
         self.pin_link(id, domain, offset, length);
         Ok((id, ranges.count))
@@ -159,8 +139,7 @@ impl<M: Machine> Kernel<M> {
         let pin = &self.pins[id];
         pin.offset.set(offset);
         pin.length.set(length);
-        pin.domain.set(Some(domain));
-        self.retain(domain);
+        self.refer(&pin.domain, Some(domain));
         self.pins.list::<InDomain>(&self.domains[domain].pins).push_back(id);
     }
 
@@ -179,27 +158,16 @@ impl<M: Machine> Kernel<M> {
         let lent = self.leases[lease].part(offset, length)?;
         let end = lent.saturating_add(length);
         let pages = end.div_ceil(PAGE_SIZE).saturating_sub(lent / PAGE_SIZE);
-        if length == 0 || pages > PIN_PAGES || self.domains[domain].is_root.get() != 0 {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(length == 0 || pages > PIN_PAGES || self.domains[domain].is_root.get() != 0)?;
         let access = self.leases[lease].access();
-        if needed(access).is_empty() {
-            return Err(Error::LeaseAccess);
-        }
+        Error::LeaseAccess.when(needed(access).is_empty())?;
         let mut ranges = self.ranges(ipc_buffer)?;
         let id = self.allocate_object::<Pin>(quota)?;
-        let table = match self.frame_allocate(quota) {
-            Ok(table) => table,
-            Err(error) => {
-                self.free_object(id);
-                return Err(error);
-            }
-        };
-        if let Err(error) = self.pin_lease_frames(lease, lent, end, table, &mut ranges) {
+        let table = self.frame_allocate(quota).inspect_err(|_| self.free_object(id))?;
+        self.pin_lease_frames(lease, UserRange { start: lent, end }, table, &mut ranges).inspect_err(|_| {
             self.held_free(table);
             self.free_object(id);
-            return Err(error);
-        }
+        })?;
         let pin = &self.pins[id];
         pin.held.set(table.0);
         pin.lease.set(Some(lease));
@@ -212,10 +180,9 @@ impl<M: Machine> Kernel<M> {
     fn pin_lease_frames(
         &self,
         lease: Id<Lease>,
-        lent: u64,
-        end: u64,
+        lent: UserRange,
         table: FrameNumber,
-        ranges: &mut Ranges<'_>,
+        ranges: &mut Ranges,
     ) -> Result<()> {
         let lease = &self.leases[lease];
         let space = lease.space.get().expect("invariant: a lease names its lender's space");
@@ -225,9 +192,9 @@ impl<M: Machine> Kernel<M> {
         let mut places = words.iter();
         let count = places.next().expect("invariant: a frame has words");
         count.store(if written { WRITTEN } else { 0 }, Relaxed);
-        let mut at = lent;
-        while at < end {
-            let part = self.lease_segment(space, at, end, need)?;
+        let mut at = lent.start;
+        while at < lent.end {
+            let part = self.lease_segment(space, at, lent.end, need)?;
             let stop = part.end;
             // Positions in the object, so that the pages are the object's.
             let start = part.page.saturating_mul(PAGE_SIZE).saturating_add(at & PAGE_SIZE.wrapping_sub(1));

@@ -4,27 +4,20 @@
 //! the length. Unmapping and protecting work in steps and can be run again. No page is ever writable and executable, nor
 //! writable through one mapping and executable through another, of whatever space.
 
-use crate::address::FrameNumber;
+use crate::cap::reference::object;
 use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::mm::mapping::Backing;
-use crate::object::{Header, MappingKind, Object, Quota, Space};
+use crate::object::{MappingKind, Quota, Space};
 use crate::reaper::Reap;
-use crate::tree::InSpace;
 use abi::memory::{Protection, LARGE_PAGE_SIZE, PAGE_SIZE, USER_END, USER_START};
-use abi::{Error, Kind, Result};
+use abi::{Error, Result};
 
-impl Object for Space {
-    const CAP_KIND: Kind = Kind::AddressSpace;
-    fn header(&self) -> &Header {
-        &self.header
-    }
-    fn end<M: Machine>(kernel: &Kernel<M>, id: Id<Space>) {
-        kernel.spaces[id].ending.set(true);
-        kernel.reap_later(Reap::Space(id));
-    }
-}
+object!(Space, AddressSpace, |kernel, id| {
+    kernel.spaces[id].ending.set(true);
+    kernel.reap_later(Reap::Space(id));
+});
 
 impl Space {
     /// One step of a space's end; answers whether it is gone.
@@ -59,13 +52,9 @@ pub struct UserRange {
 impl UserRange {
     /// Whole pages. Errors: `BadArgument` (not aligned, or empty), `BadAddress` (not in the user half).
     pub fn pages(address: u64, length: u64) -> Result<UserRange> {
-        if length == 0 || (address | length) & PAGE_SIZE.wrapping_sub(1) != 0 {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(length == 0 || (address | length) & PAGE_SIZE.wrapping_sub(1) != 0)?;
         let end = address.checked_add(length).ok_or(Error::BadAddress)?;
-        if address < USER_START || end > USER_END {
-            return Err(Error::BadAddress);
-        }
+        Error::BadAddress.when(address < USER_START || end > USER_END)?;
         Ok(UserRange { start: address, end })
     }
 }
@@ -74,17 +63,10 @@ impl<M: Machine> Kernel<M> {
     /// Makes an empty address space without references. Errors: `OutOfQuota`, `OutOfMemory`.
     pub fn space_create(&self, quota: Id<Quota>) -> Result<Id<Space>> {
         let root = self.frame_allocate(quota)?;
-        match self.allocate_object::<Space>(quota) {
-            Ok(id) => {
-                self.machine.space_create(root);
-                self.spaces[id].root.set(root);
-                Ok(id)
-            }
-            Err(error) => {
-                self.frame_release(root);
-                Err(error)
-            }
-        }
+        let id = self.allocate_object::<Space>(quota).inspect_err(|_| self.frame_release(root))?;
+        self.machine.space_create(root);
+        self.spaces[id].root.set(root);
+        Ok(id)
     }
 
     /// Maps whole pages at an address, or (0) where there is room; answers the address. Errors: `BadArgument`
@@ -100,19 +82,11 @@ impl<M: Machine> Kernel<M> {
         protection: Protection,
         limit: Protection,
     ) -> Result<u64> {
-        if protection.contains(Protection::WRITE | Protection::EXECUTE) || pages == 0 {
-            return Err(Error::BadArgument);
-        }
-        if !limit.contains(protection) {
-            return Err(Error::NoRight);
-        }
-        if self.spaces[space].ending.get() {
-            return Err(Error::Closed);
-        }
+        Error::BadArgument.when(protection.contains(Protection::WRITE | Protection::EXECUTE) || pages == 0)?;
+        Error::NoRight.when(!limit.contains(protection))?;
+        Error::Closed.when(self.spaces[space].ending.get())?;
         if let Some((memory, first)) = backing.memory() {
-            if self.memory_alias(memory, first, pages, protection, None) {
-                return Err(Error::Busy);
-            }
+            Error::Busy.when(self.memory_alias(memory, first, pages, protection, None))?;
         }
         let start = self.space_place(space, address, pages, backing)?;
         self.mapping_new(space, start, pages, backing, protection, limit)?;
@@ -177,11 +151,7 @@ impl<M: Machine> Kernel<M> {
             return true;
         }
         let to = self.translations_clear(space, kind, start, end.min(range.end));
-        if to == end {
-            self.mapping_remove(id);
-        } else {
-            self.mapping_cut_front(id, to);
-        }
+        self.mapping_take_front(id, to);
         true
     }
 
@@ -190,57 +160,29 @@ impl<M: Machine> Kernel<M> {
     /// none for borrowed pages), `BadAddress` (a hole), `NoRight` (more than the mapping's limit), `Busy` (would alias writable
     /// and executable), `OutOfQuota`, `OutOfMemory` (mappings are split at the edges).
     pub fn space_change_step(&self, space: Id<Space>, range: UserRange, to: Protection) -> Result<u64> {
-        if to.contains(Protection::WRITE | Protection::EXECUTE) {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(to.contains(Protection::WRITE | Protection::EXECUTE))?;
         let id = self.mapping_at(space, range.start).ok_or(Error::BadAddress)?;
         let mapping = &self.mappings[id];
         let end = mapping.end().min(range.end);
-        if !Protection::from_bits_truncate(mapping.limit.get()).contains(to) {
-            return Err(Error::NoRight);
-        }
-        if to.is_empty() && mapping.kind.get() == MappingKind::Lease {
-            return Err(Error::BadArgument);
-        }
+        Error::NoRight.when(!mapping.limit().contains(to))?;
+        Error::BadArgument.when(to.is_empty() && mapping.kind.get() == MappingKind::Lease)?;
         if mapping.protection() == to {
             return Ok(end);
         }
         let end = self.translations_reach(space, range.start, end);
         if let Some(memory) = mapping.memory.get() {
             let pages = end.saturating_sub(range.start) / PAGE_SIZE;
-            if self.memory_alias(memory, mapping.page_at(range.start), pages, to, Some(id)) {
-                return Err(Error::Busy);
-            }
+            Error::Busy.when(self.memory_alias(memory, mapping.page_at(range.start), pages, to, Some(id)))?;
         }
         self.mapping_give(id, range.start, end, to)?;
         self.translations_protect(space, range.start, end, to);
         Ok(end)
     }
 
-    /// All steps of [`Kernel::space_change_step`] at once. Errors: the same.
-    pub fn space_change(&self, space: Id<Space>, range: UserRange, to: Protection) -> Result<()> {
-        let mut at = range.start;
-        while at < range.end {
-            at = self.space_change_step(space, UserRange { start: at, end: range.end }, to)?;
-        }
-        Ok(())
-    }
-
     /// A step of emptying a space that no thread runs in any more, references or not; answers whether it is empty.
     pub fn space_empty_step(&self, space: Id<Space>) -> bool {
         self.spaces[space].ending.set(true);
         let all = UserRange { start: USER_START, end: USER_END };
-        match self.mappings.tree::<InSpace>(&self.spaces[space].mappings).first() {
-            Some(_) => {
-                self.space_clear_step(space, all);
-                false
-            }
-            None => true,
-        }
-    }
-
-    /// The root of a space's page tables.
-    pub fn space_root(&self, space: Id<Space>) -> FrameNumber {
-        self.spaces[space].root.get()
+        !self.space_clear_step(space, all)
     }
 }

@@ -19,9 +19,7 @@ impl<M: Machine> Kernel<M> {
     /// `Exists` (something is mapped there already), `Closed` (the space is ending), `OutOfQuota`,
     /// `OutOfMemory` (of the new space's account).
     pub(crate) fn space_clone_step(&self, source: Id<Space>, into: Id<Space>, from: u64) -> Result<Option<u64>> {
-        if self.spaces[into].ending.get() || self.spaces[source].ending.get() {
-            return Err(Error::Closed);
-        }
+        Error::Closed.when(self.spaces[into].ending.get() || self.spaces[source].ending.get())?;
         let tree = self.mappings.tree::<InSpace>(&self.spaces[source].mappings);
         let Some(id) = tree.ceiling(from) else { return Ok(None) };
         let mapping = &self.mappings[id];
@@ -35,9 +33,7 @@ impl<M: Machine> Kernel<M> {
         let clone = match self.cloned_mapping(memory, into, start) {
             Some(clone) => clone,
             None => {
-                if self.mapping_last(into, start, mapping.end()).is_some() {
-                    return Err(Error::Exists);
-                }
+                Error::Exists.when(self.mapping_last(into, start, mapping.end()).is_some())?;
                 let object =
                     if inherit == Inherit::Share { memory } else { self.clone_object(memory, source, into, start)? };
                 self.clone_mapping(mapping, object, into)?;
@@ -65,11 +61,7 @@ impl<M: Machine> Kernel<M> {
             let other = &self.mappings[id];
             let before = other.space.get() == Some(source) && other.start() < start;
             let copied = other.inherit.get() == Inherit::Copy as u8 && other.kind.get() == MappingKind::Memory;
-            if before && copied {
-                self.cloned_mapping(memory, into, other.start())
-            } else {
-                None
-            }
+            self.cloned_mapping(memory, into, other.start()).filter(|_| before && copied)
         });
         match known {
             Some(clone) => Ok(clone),
@@ -82,11 +74,10 @@ impl<M: Machine> Kernel<M> {
 
     fn clone_mapping(&self, mapping: &Mapping, object: Id<Memory>, into: Id<Space>) -> Result<()> {
         let backing = Backing::Memory(object, mapping.offset_pages.get());
-        let limit = abi::memory::Protection::from_bits_truncate(mapping.limit.get());
         // Until the mapping holds it, nothing does.
         self.retain(object);
-        let made =
-            self.mapping_new(into, mapping.start(), mapping.length_pages.get(), backing, mapping.protection(), limit);
+        let pages = mapping.length_pages.get();
+        let made = self.mapping_new(into, mapping.start(), pages, backing, mapping.protection(), mapping.limit());
         if let Ok(id) = made {
             self.mappings[id].inherit.set(mapping.inherit.get());
             if mapping.inherit.get() == Inherit::Share as u8 {

@@ -24,6 +24,9 @@ pub enum CopyError {
     To(Error),
 }
 
+/// How many bytes were copied, and what stopped it if something did.
+pub(crate) type Copied = (u64, core::result::Result<(), CopyError>);
+
 /// Bytes from an address to the end of its page, at most `length`.
 fn in_page(address: u64, length: u64) -> u64 {
     let offset = address & PAGE_SIZE.wrapping_sub(1);
@@ -44,10 +47,7 @@ impl<M: Machine> Kernel<M> {
                 self.machine.translate(root, page).filter(there).ok_or(Error::BadAddress)?
             }
         };
-        if translation.device {
-            return Err(Error::BadAddress);
-        }
-        translation.frame_of(page).ok_or(Error::BadAddress)
+        Some(translation).filter(|to| !to.device).and_then(|to| to.frame_of(page)).ok_or(Error::BadAddress)
     }
 
     fn process_space(&self, process: Id<Process>) -> Result<Id<Space>> {
@@ -125,7 +125,7 @@ impl<M: Machine> Kernel<M> {
         to: Id<Space>,
         to_address: u64,
         length: u64,
-    ) -> (u64, core::result::Result<(), CopyError>) {
+    ) -> Copied {
         self.copy_pages(
             length,
             |done| {
@@ -145,7 +145,7 @@ impl<M: Machine> Kernel<M> {
         length: u64,
         from: impl Fn(u64) -> Result<(FrameNumber, u64)>,
         to: impl Fn(u64) -> Result<(FrameNumber, u64)>,
-    ) -> (u64, core::result::Result<(), CopyError>) {
+    ) -> Copied {
         let length = length.min(COPY_LIMIT);
         let mut done = 0u64;
         while done < length {

@@ -37,6 +37,11 @@ pub struct Endpoint {
     pub request_urgency: Field<u8>,
     /// Calls received from it that are not wanted any more, of which nobody was told yet (`Reply::in_cancelled`).
     pub cancelled: ListHead,
+    /// The thread that waits here in the plainest way, for the message path: alone, by `syscall`, without a deadline, owing no
+    /// answer, inheriting from the queue, and no session has ended. None: it has to be looked at.
+    pub short: Field<Link<Thread>>,
+    /// The reply object of the last call that took the message path, if nothing has come since that a receive would bring.
+    pub bound: Field<Link<Reply>>,
     /// The thread that received from it last: it inherits from the queue of senders (`Thread::serving`).
     pub server: Field<Link<Thread>>,
     /// Whether its last capability is gone.
@@ -111,10 +116,13 @@ pub struct Reply {
     pub header: Header,
     /// What it is doing.
     pub state: Field<ReplyState>,
-    /// How many of `leases` are in use. Bit 7: something about its caller is unusual, the fast path leaves it alone.
+    /// How many of `leases` are in use.
     pub lease_count: Field<u8>,
     /// The error number the caller is told if its server dies; 0: `Restarted`.
     pub end_error: Field<u16>,
+    /// The endpoint, where its call came by the message path and nothing unusual has become of it: it lent nothing, its caller
+    /// waits by `syscall` without a deadline, its receiver owes no other answer. None: it has to be looked at.
+    pub short: Field<Link<Endpoint>>,
     /// The caller, while bound and alive.
     pub caller: Field<Link<Thread>>,
     /// The thread that receives with it, or received its call.
@@ -138,22 +146,11 @@ pub struct Reply {
 }
 }
 
-/// `Reply::lease_count`: the fast path leaves this call alone.
-const IRREGULAR: u8 = 0x80;
-
-impl Reply {
-    /// Has the fast path leave this call alone, until it is answered.
-    pub fn mark_irregular(&self) {
-        self.lease_count.update(|n| n | IRREGULAR);
-    }
-
-    /// How many leases its call has.
-    pub fn leases_lent(&self) -> u8 {
-        self.lease_count.get() & !IRREGULAR
-    }
-
-    /// The call is over: it has no leases any more, and nothing unusual. Answers how many leases it had.
-    pub fn leases_take(&self) -> u8 {
-        self.lease_count.replace(0) & !IRREGULAR
+impl Endpoint {
+    /// Another thread, or none, inherits from the queue; answers who did.
+    pub(crate) fn server_replace(&self, server: Link<Thread>) -> Link<Thread> {
+        self.short.set(None);
+        self.bound.set(None);
+        self.server.replace(server)
     }
 }

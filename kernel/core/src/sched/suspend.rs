@@ -2,7 +2,7 @@
 //!
 //! Suspending stops a thread in user mode and nothing else: its call is answered, its wait ends, and then it is `Suspended`
 //! instead of ready. The fast paths never look for it: a suspended receiver is nobody's server, and the reply object of a
-//! suspended caller is marked irregular, so they give up.
+//! suspended caller goes the long way, so they give up.
 
 use crate::address::VirtAddr;
 use crate::id::Id;
@@ -35,7 +35,7 @@ impl<M: Machine> Kernel<M> {
             ThreadState::Receiving => self.serve_no_more(id),
             ThreadState::AwaitingReply => {
                 let reply = thread.reply.get().expect("invariant: a call that was received has a reply");
-                self.replies[reply].mark_irregular();
+                self.replies[reply].short.set(None);
             }
             ThreadState::Inactive
             | ThreadState::Sending

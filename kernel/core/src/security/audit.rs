@@ -4,14 +4,12 @@
 //! Keeping a record is a few stores: it takes no memory, waits for nobody and can't fail. What is overwritten is
 //! counted by its absence: records are numbered in each ring, and a reader is told how many it missed.
 
-use crate::address::FrameNumber;
 use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::object::Process;
 use abi::security::{Kind, Record, Verdict, DEFAULT_SUBJECT, NAME, PATH, RECORD_WORDS, RING_ALL, RING_DENIALS};
 use abi::{Error, Result, Rights};
-use core::sync::atomic::Ordering::Relaxed;
 
 /// Frames of the ring of all records: 256 KiB.
 pub const RING_FRAMES: u32 = 64;
@@ -70,38 +68,23 @@ impl<M: Machine> Kernel<M> {
         self.security.recorded.set(number.wrapping_add(1));
         let words = Record { number, time_ns: self.machine.now_ns(), ..record }.to_words();
         let (frame, at) = place(number, KEPT);
-        self.record_put(self.security.ring_frame(frame), at, &words);
+        self.frame_store(self.security.ring_frame(frame), at, &words);
         if record.verdict == Verdict::Denied {
             let frame = self.security.share_frame(self.share(label));
             let count = self.frame_word(frame, COUNT);
-            self.record_put(frame, place(count, DENIALS_KEPT).1, &words);
-            self.word_put(frame, COUNT, count.wrapping_add(1));
+            self.frame_store(frame, place(count, DENIALS_KEPT).1, &words);
+            self.frame_store(frame, COUNT, &[count.wrapping_add(1)]);
         }
-    }
-
-    fn record_put(&self, frame: FrameNumber, at: usize, words: &Words) {
-        for (place, word) in self.machine.frame_words(frame).iter().skip(at).zip(words) {
-            place.store(*word, Relaxed);
-        }
-    }
-
-    fn word_put(&self, frame: FrameNumber, at: usize, value: u64) {
-        let word = self.machine.frame_words(frame).get(at);
-        word.expect("invariant: the index is inside the frame").store(value, Relaxed);
     }
 
     /// How many records a ring has ever had. Errors: `BadArgument` (there is no such ring), `WrongState` (no policy).
     pub(crate) fn audit_written(&self, ring: u64) -> Result<u64> {
-        if !self.security.is_loaded() {
-            return Err(Error::WrongState);
-        }
+        Error::WrongState.when(!self.security.is_loaded())?;
         if ring == RING_ALL {
             return Ok(self.security.recorded.get());
         }
         let subject = ring.wrapping_sub(RING_DENIALS);
-        if subject >= u64::from(self.security.shape().subjects) {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(subject >= u64::from(self.security.shape().subjects))?;
         Ok(self.frame_word(self.security.share_frame(subject as u32), COUNT))
     }
 
@@ -119,11 +102,7 @@ impl<M: Machine> Kernel<M> {
             let subject = ring.wrapping_sub(RING_DENIALS) as u32;
             (self.security.share_frame(subject), place(position, DENIALS_KEPT).1)
         };
-        let mut words = [0; RECORD_WORDS];
-        for (word, place) in words.iter_mut().zip(self.machine.frame_words(frame).iter().skip(at)) {
-            *word = place.load(Relaxed);
-        }
-        words
+        self.frame_load(frame, at)
     }
 
     /// Keeps the record of a policy that was just loaded.

@@ -34,11 +34,7 @@ impl<M: Machine> Kernel<M> {
             return Ok(rights);
         }
         let left = rights & self.policy_rights(self.label(to), session.object_type.get());
-        if left.contains(Rights::SEND) {
-            Ok(left)
-        } else {
-            Err(Error::Denied)
-        }
+        left.contains(Rights::SEND).then_some(left).ok_or(Error::Denied)
     }
 
     /// Whether passing this capability on is for the policy to decide.
@@ -122,8 +118,7 @@ impl<M: Machine> Kernel<M> {
             path_length,
             ..self.record(Kind::Open, cx.process)
         };
-        self.decided(self.about_session(about, session), Rights::SEND, result);
-        result.map(|_| ())
+        self.decided(self.about_session(about, session), Rights::SEND, result).map(|_| ())
     }
 
     /// The rights with which a process may take a session out of a namespace. Errors: `Denied`.
@@ -143,8 +138,7 @@ impl<M: Machine> Kernel<M> {
             scheme: crate::cap::namespace::bytes(name).0,
             ..self.record(Kind::Name, to)
         };
-        self.decided(self.about_session(about, session), rights, result);
-        result
+        self.decided(self.about_session(about, session), rights, result)
     }
 
     /// Whether a process may make sessions of a type. Errors: `Denied`.
@@ -153,21 +147,16 @@ impl<M: Machine> Kernel<M> {
             return Ok(());
         }
         let allowed = self.policy_rights(self.label(process), object_type).contains(Rights::MANAGE);
-        let result = if allowed { Ok(Rights::MANAGE) } else { Err(Error::Denied) };
         let about = Record { object_type, ..self.record(Kind::Make, process) };
-        self.decided(about, Rights::MANAGE, result);
-        result.map(|_| ())
+        self.decided_for(allowed, about)
     }
 
     /// Whether a process may give another a label. Errors: `BadArgument` (there is no such label), `Denied`.
     pub(crate) fn label_decide(&self, by: Id<Process>, process: Id<Process>, label: u32) -> Result<()> {
         let known = if self.security.is_loaded() { self.security.shape().subjects } else { abi::security::SUBJECTS };
-        if label >= known {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(label >= known)?;
         let own = self.label(by);
         let allowed = !self.security.is_loaded() || label == own || self.policy_transition(own, label);
-        let result = if allowed { Ok(Rights::MANAGE) } else { Err(Error::Denied) };
         let about = Record {
             other: self.processes[process].header.object_id.get(),
             other_label: label,
@@ -175,8 +164,7 @@ impl<M: Machine> Kernel<M> {
             object: self.processes[process].header.object_id.get(),
             ..self.record(Kind::Relabel, by)
         };
-        self.decided(about, Rights::MANAGE, result);
-        result.map(|_| ())
+        self.decided_for(allowed, about)
     }
 
     fn about_session(&self, record: Record, session: Id<Session>) -> Record {
@@ -189,8 +177,14 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    fn decided(&self, record: Record, asked: Rights, result: Result<Rights>) {
+    fn decided(&self, record: Record, asked: Rights, result: Result<Rights>) -> Result<Rights> {
         self.audit_keep(with_verdict(record, asked, result));
+        result
+    }
+
+    fn decided_for(&self, allowed: bool, record: Record) -> Result<()> {
+        let result = allowed.then_some(Rights::MANAGE).ok_or(Error::Denied);
+        self.decided(record, Rights::MANAGE, result).map(|_| ())
     }
 
     /// The first bytes of what an `open` lends first, as far as they are in memory: nothing is brought in for a record.

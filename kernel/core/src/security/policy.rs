@@ -20,6 +20,7 @@ const FRAME_WORDS: usize = FRAME / 8;
 const PIECE: usize = 512;
 
 /// The policy and the rings.
+#[derive(Default)]
 pub struct Security {
     /// The first frame of the run; 0: nothing was loaded.
     first: Field<FrameNumber>,
@@ -34,13 +35,7 @@ pub struct Security {
 impl Security {
     /// Nothing loaded.
     pub fn new() -> Security {
-        Security {
-            first: Field::new(FrameNumber(0)),
-            subjects: Field::new(0),
-            types: Field::new(0),
-            recorded: Field::new(0),
-            since: Field::new(0),
-        }
+        Security::default()
     }
 
     /// Whether there is a policy.
@@ -54,17 +49,9 @@ impl Security {
         Shape { subjects: self.subjects.get(), types: self.types.get() }
     }
 
-    fn policy_frames(&self) -> u32 {
-        frames_of(&self.shape())
-    }
-
     /// Frames that are taken; 0 before a policy is loaded.
     pub fn frames(&self) -> u32 {
-        if self.is_loaded() {
-            total_frames(&self.shape())
-        } else {
-            0
-        }
+        u32::from(self.is_loaded()).wrapping_mul(total_frames(&self.shape()))
     }
 
     fn frame(&self, index: u32) -> FrameNumber {
@@ -73,18 +60,12 @@ impl Security {
 
     /// A frame of the ring of all records.
     pub(super) fn ring_frame(&self, index: u32) -> FrameNumber {
-        self.frame(self.policy_frames().wrapping_add(index))
+        self.frame(frames_of(&self.shape()).wrapping_add(index))
     }
 
     /// The frame of a subject's denials.
     pub(super) fn share_frame(&self, subject: u32) -> FrameNumber {
-        self.frame(self.policy_frames().wrapping_add(RING_FRAMES).wrapping_add(subject))
-    }
-}
-
-impl Default for Security {
-    fn default() -> Security {
-        Security::new()
+        self.ring_frame(RING_FRAMES.wrapping_add(subject))
     }
 }
 
@@ -105,8 +86,8 @@ impl<M: Machine> Kernel<M> {
 
     /// A word of one of the kernel's own frames.
     pub(super) fn frame_word(&self, frame: FrameNumber, index: usize) -> u64 {
-        let word = self.machine.frame_words(frame).get(index);
-        word.expect("invariant: the index is inside the frame").load(core::sync::atomic::Ordering::Relaxed)
+        let [word] = self.frame_load(frame, index);
+        word
     }
 
     fn right_at(&self, first: FrameNumber, byte: usize) -> u16 {
@@ -138,9 +119,7 @@ impl<M: Machine> Kernel<M> {
     /// copied and looked at is no more than any call may copy. Errors: `WrongState` (there is one), `BadArgument`
     /// (it is malformed, or gives the default subject or type anything), `BadAddress`, `OutOfQuota`, `OutOfMemory`.
     pub(crate) fn policy_take(&self, process: Id<Process>, address: u64, length: u64) -> Result<Shape> {
-        if self.security.is_loaded() {
-            return Err(Error::WrongState);
-        }
+        Error::WrongState.when(self.security.is_loaded())?;
         let length = usize::try_from(length).ok().filter(|l| *l <= MAX_LENGTH && *l >= HEADER);
         let length = length.ok_or(Error::BadArgument)?;
         let mut words = [0; HEADER / 8];
@@ -150,12 +129,9 @@ impl<M: Machine> Kernel<M> {
         let first = self.frame_run(self.root_quota(), total, false)?;
         let copied = self.policy_copy(first, process, address, length);
         // What is checked is the kernel's copy: the process's own may change meanwhile.
-        if let Err(error) = copied.and_then(|()| self.policy_check(first, &shape)) {
-            for index in 0..total {
-                self.frame_release(FrameNumber(first.0.wrapping_add(index)));
-            }
-            return Err(error);
-        }
+        copied.and_then(|()| self.policy_check(first, &shape)).inspect_err(|_| {
+            (0..total).for_each(|index| self.frame_release(FrameNumber(first.0.wrapping_add(index))));
+        })?;
         self.security.subjects.set(shape.subjects);
         self.security.types.set(shape.types);
         self.security.since.set(self.last_object_id.get());
@@ -200,10 +176,6 @@ impl<M: Machine> Kernel<M> {
         for padding in (end..end.next_multiple_of(8)).step_by(RIGHT_LENGTH) {
             sound &= self.right_at(first, padding) == 0;
         }
-        if sound {
-            Ok(())
-        } else {
-            Err(Error::BadArgument)
-        }
+        sound.then_some(()).ok_or(Error::BadArgument)
     }
 }

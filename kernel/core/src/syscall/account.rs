@@ -9,31 +9,13 @@ use crate::object::{Process, Quota};
 use abi::quota::{Limit, Word, OBJECTS, WORDS};
 use abi::{Error, Kind, Result, Rights};
 
+macro_rules! arenas {
+    ($($kind:ident)+) => { [$(ArenaKind::$kind),+] };
+}
+
 /// The arenas whose objects are counted, in the order of [`OBJECTS`].
-const COUNTED: [ArenaKind; OBJECTS.len()] = [
-    ArenaKind::Process,
-    ArenaKind::Thread,
-    ArenaKind::Space,
-    ArenaKind::Memory,
-    ArenaKind::Endpoint,
-    ArenaKind::Session,
-    ArenaKind::Reply,
-    ArenaKind::Notification,
-    ArenaKind::Namespace,
-    ArenaKind::Name,
-    ArenaKind::Quota,
-    ArenaKind::DmaDomain,
-    ArenaKind::Pin,
-    ArenaKind::Interrupt,
-    ArenaKind::IoPorts,
-    ArenaKind::DeviceMemory,
-    ArenaKind::Mapping,
-    ArenaKind::Lease,
-    ArenaKind::Watch,
-    ArenaKind::EventQueue,
-    ArenaKind::Interest,
-    ArenaKind::Parked,
-];
+const COUNTED: [ArenaKind; OBJECTS.len()] = arenas!(Process Thread Space Memory Endpoint Session Reply Notification
+    Namespace Name Quota DmaDomain Pin Interrupt IoPorts DeviceMemory Mapping Lease Watch EventQueue Interest Parked);
 
 impl<M: Machine> Kernel<M> {
     /// `quota_limit`. Errors: `BadHandle`, `WrongKind`, `NoRight` (the child; `INSPECT` is asked), `BadArgument` (no such limit,
@@ -72,8 +54,8 @@ impl<M: Machine> Kernel<M> {
         put(Word::Threads as usize, u64::from(quota.threads.get()));
         put(Word::ProcessLimit as usize, u64::from(quota.process_limit.get()));
         put(Word::Processes as usize, u64::from(quota.processes_below.get()));
-        for (n, kind) in COUNTED.iter().enumerate() {
-            let count = quota.objects.get(*kind as usize).map_or(0, |count| count.get());
+        for (n, kind) in COUNTED.into_iter().enumerate() {
+            let count = quota.objects.get(kind as usize).map_or(0, |count| count.get());
             put((Word::Objects as usize).saturating_add(n), u64::from(count));
         }
         words
@@ -83,7 +65,6 @@ impl<M: Machine> Kernel<M> {
     /// `TableFull`, `OutOfQuota`, `OutOfMemory`.
     pub fn process_quota(&self, cx: &Context) -> Result<Answer> {
         let quota = self.processes[cx.id::<Process>()].quota.get().ok_or(Error::Closed)?;
-        let handle = self.cap_insert_below(cx.process, Kind::Quota, quota.raw(), Rights::INSPECT, cx.subject.cap)?;
-        Ok(Answer::one(handle.word()))
+        self.give_below(cx, quota, Rights::INSPECT)
     }
 }

@@ -3,7 +3,7 @@
 use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
-use crate::object::{Cap, DeviceMemory, IoPorts, Notification, Session};
+use crate::object::{Cap, DeviceMemory, IoPorts, Notification, Object, Quota, Session};
 use crate::syscall::{Answer, Context, Subject};
 use abi::{Error, Handle, Kind, Result, Rights};
 
@@ -16,61 +16,47 @@ impl<M: Machine> Kernel<M> {
         let handle = Handle::from_word(cx.arg(0)).ok_or(Error::BadHandle)?;
         let (cap, kind) = self.lookup_any(cx.process, handle)?;
         let entry = &self.caps[cap];
-        if !entry.rights().contains(Rights::DERIVE) {
-            return Err(Error::NoRight);
-        }
+        Error::NoRight.when(!entry.rights().contains(Rights::DERIVE))?;
         let rights = Rights::from_word(cx.arg(1)).ok_or(Error::BadArgument)?;
         let (start, length) = (cx.arg(2), cx.arg(3));
         self.cap_room(cx.process, 1)?;
         let object = entry.object.get();
         let badge = if kind == Kind::Notification && length == 0 { start } else { 0 };
-        if badge & !badge_mask(entry.badge()) != 0 {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(badge & !badge_mask(entry.badge()) != 0)?;
         let object = match (start, length) {
             (0, 0) => object,
             _ if badge != 0 => object,
             _ => self.derive_range(self.own_quota(cx)?, kind, object, start, length)?,
         };
-        let (child, _) = match self.cap_derive(cap, object, rights, cx.process) {
-            Ok(child) => child,
-            Err(error) => {
-                // The narrowed range, if one was made, is named by nothing yet.
-                if object != entry.object.get() {
-                    self.cap_retain(kind, object);
-                    self.cap_release(kind, object);
-                }
-                return Err(error);
+        let (child, _) = self.cap_derive(cap, object, rights, cx.process).inspect_err(|_| {
+            // The narrowed range, if one was made, is named by nothing yet.
+            if object != entry.object.get() {
+                self.cap_retain(kind, object);
+                self.cap_release(kind, object);
             }
-        };
+        })?;
         self.cap_badge_set(cx.process, child, badge);
         Ok(Answer::one(child.word()))
     }
 
     /// The notification that an argument names, to set these bits in it. Errors: those of a look-up (`SEND` is asked), and
-    /// `NoRight` (its badge does not have these bits).
+    /// `NoRight` (its badge does not have these bits), `BadArgument` (no bits).
     pub(crate) fn resolve_bits(&self, cx: &Context, word: u64, bits: u64) -> Result<Id<Notification>> {
         let subject = self.resolve(cx, word, Kind::Notification, Rights::SEND)?;
         self.check_bits(subject, bits)?;
-        Ok(subject.id())
+        (bits != 0).then(|| subject.id()).ok_or(Error::BadArgument)
     }
 
     /// Whether something may be made that stems from what the caller named. Errors: `Retry` (it is being revoked).
     pub(crate) fn check_not_revoked(&self, cx: &Context) -> Result<()> {
-        if cx.subject.cap.is_some_and(|cap| self.is_being_revoked(cap)) {
-            return Err(Error::Retry);
-        }
-        Ok(())
+        Error::Retry.when(cx.subject.cap.is_some_and(|cap| self.is_being_revoked(cap)))
     }
 
     /// Whether a capability may set these bits of its notification. Errors: `NoRight`.
     #[inline(always)]
     pub(crate) fn check_bits(&self, subject: Subject, bits: u64) -> Result<()> {
         let badge = subject.cap.map_or(0, |cap| self.caps[cap].data.get());
-        if bits & !badge_mask(badge) != 0 {
-            return Err(Error::NoRight);
-        }
-        Ok(())
+        Error::NoRight.when(bits & !badge_mask(badge) != 0)
     }
 
     /// `close`. Its children, mappings, names and calls under way go to its parent. Errors: `BadHandle`, `Retry` (it is
@@ -78,8 +64,13 @@ impl<M: Machine> Kernel<M> {
     pub fn close(&self, cx: &Context) -> Result<Answer> {
         let handle = Handle::from_word(cx.arg(0)).ok_or(Error::BadHandle)?;
         let (cap, _) = self.lookup_any(cx.process, handle)?;
+        self.in_steps(|| self.cap_close_step(cap))
+    }
+
+    /// Takes steps until one answers that it was the last, or an interrupt is pending: then the call is made again.
+    pub(crate) fn in_steps(&self, mut step: impl FnMut() -> Result<bool>) -> Result<Answer> {
         loop {
-            if self.cap_close_step(cap)? {
+            if step()? {
                 return Ok(Answer::DONE);
             }
             if self.machine.interrupt_pending() {
@@ -96,15 +87,11 @@ impl<M: Machine> Kernel<M> {
         if self.revoke_start(cap)? {
             self.audit_revocation(cx.process, kind, self.object_id(kind, self.caps[cap].object.get()));
         }
-        loop {
-            if self.revoke_step(cap) {
-                self.revoke_done(cap);
-                return Ok(Answer::DONE);
-            }
-            if self.machine.interrupt_pending() {
-                return Err(Error::Retry);
-            }
+        let done = self.in_steps(|| Ok(self.revoke_step(cap)))? == Answer::DONE;
+        if done {
+            self.revoke_done(cap);
         }
+        done.then_some(Answer::DONE).ok_or(Error::Retry)
     }
 
     /// `inspect`. Errors: `BadHandle`.
@@ -150,6 +137,23 @@ impl<M: Machine> Kernel<M> {
         self.cap_insert(cx.process, kind, raw, rights, None).expect("invariant: the plan made room for the entry")
     }
 
+    /// The same as an answer: its handle.
+    pub(crate) fn give<T: Object>(&self, cx: &Context, id: Id<T>, rights: Rights) -> Result<Answer> {
+        Ok(Answer::one(self.cap_give(cx, T::CAP_KIND, id.raw(), rights).word()))
+    }
+
+    /// Answers with a capability that stems from the one the row asks for. Errors: those of [`Kernel::cap_insert_below`].
+    pub(crate) fn give_below<T: Object>(&self, cx: &Context, id: Id<T>, rights: Rights) -> Result<Answer> {
+        Ok(Answer::one(self.cap_insert_below(cx.process, T::CAP_KIND, id.raw(), rights, cx.subject.cap)?.word()))
+    }
+
+    /// Makes an object of which nothing is to be said, and answers with a capability to it. Errors: `TableFull`,
+    /// `OutOfQuota`, `OutOfMemory`.
+    pub(crate) fn make<T: Object>(&self, cx: &Context, quota: Id<Quota>, rights: Rights) -> Result<Answer> {
+        self.cap_room(cx.process, 1)?;
+        self.give(cx, self.allocate_object::<T>(quota)?, rights)
+    }
+
     /// What inspection tells of one entry: handle, kind and rights, badge or range, object, and where it came from.
     pub(crate) fn cap_words(&self, cap: Id<Cap>) -> [u64; abi::start::CAPABILITY_INFO_WORDS] {
         let entry = &self.caps[cap];
@@ -177,12 +181,10 @@ impl<M: Machine> Kernel<M> {
 
 /// The bits that a badge allows to be set.
 fn badge_mask(badge: u64) -> u64 {
-    if badge == 0 {
-        u64::MAX
-    } else {
-        badge
-    }
+    core::num::NonZeroU64::new(badge).map_or(u64::MAX, |badge| badge.get())
 }
 
+/// To look at something, and to pass that on.
+pub(crate) const LOOK: Rights = Rights::TRANSFER.union(Rights::DERIVE).union(Rights::INSPECT);
 /// The rights of a capability to something that its maker may do everything with.
-pub(crate) const MAKER: Rights = Rights::TRANSFER.union(Rights::DERIVE).union(Rights::INSPECT).union(Rights::MANAGE);
+pub(crate) const MAKER: Rights = LOOK.union(Rights::MANAGE);

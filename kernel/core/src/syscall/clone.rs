@@ -3,7 +3,6 @@
 //! All of them work in steps. Where an interrupt is pending the call is made again with one more argument, which says how far
 //! it came: a program passes 0 there, and finds 0 in that register again where it is none of the results'.
 
-use super::memory::MAKER;
 use super::{Answer, Context};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
@@ -32,25 +31,11 @@ impl<M: Machine> Kernel<M> {
             })?,
         };
         let handle = self.caps[cap].handle();
-        loop {
-            match self.clone_step(source, clone) {
-                Ok(true) => {
-                    self.caps[cap].arm(MAKER);
-                    cx.registers.r9.set(0);
-                    return Ok(Answer::one(handle.word()));
-                }
-                Ok(false) if self.machine.interrupt_pending() => {
-                    cx.registers.r9.set(handle.word());
-                    return Ok(Answer::Again);
-                }
-                Ok(false) => {}
-                Err(error) => {
-                    let _ = self.cap_close(cx.process, handle);
-                    cx.registers.r9.set(0);
-                    return Err(error);
-                }
-            }
-        }
+        let made = self.make_in_steps(cap, &cx.registers.r9, || self.clone_step(source, clone));
+        made.inspect_err(|_| {
+            // It was put in a moment ago.
+            let _ = self.cap_close(cx.process, handle);
+        })
     }
 
     /// `space_clone`. Errors: `BadHandle`, `WrongKind`, `NoRight` (the second space; `MANAGE` is asked), `BadArgument` (the same
@@ -59,13 +44,9 @@ impl<M: Machine> Kernel<M> {
     pub fn space_clone(&self, cx: &Context) -> Result<Answer> {
         let source = cx.id::<Space>();
         let into = self.resolve(cx, cx.arg(1), Kind::AddressSpace, Rights::MANAGE)?.id::<Space>();
-        if source == into {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(source == into)?;
         let mut from = cx.arg(2);
-        if from == 0 && self.spaces[into].mapping_count.get() != 0 {
-            return Err(Error::Busy);
-        }
+        Error::Busy.when(from == 0 && self.spaces[into].mapping_count.get() != 0)?;
         while let Some(next) = self.space_clone_step(source, into, from)? {
             from = next;
             if self.machine.interrupt_pending() {

@@ -26,9 +26,7 @@ impl<M: Machine> Kernel<M> {
     pub fn thread_registers(&self, cx: &Context) -> Result<Answer> {
         let thread = &self.threads[cx.id::<Thread>()];
         thread.process.get().ok_or(Error::Closed)?;
-        if !thread.suspended.get() && !thread.faulting.get() {
-            return Err(Error::WrongState);
-        }
+        Error::WrongState.when(!thread.suspended.get() && !thread.faulting.get())?;
         self.user_write_words(cx.process, cx.arg(1), &self.registers_of(thread).to_words())?;
         Ok(Answer::DONE)
     }
@@ -40,9 +38,7 @@ impl<M: Machine> Kernel<M> {
     pub fn thread_set_registers(&self, cx: &Context) -> Result<Answer> {
         let thread = &self.threads[cx.id::<Thread>()];
         thread.process.get().ok_or(Error::Closed)?;
-        if thread.state.get() != ThreadState::Suspended && !thread.faulting.get() {
-            return Err(Error::WrongState);
-        }
+        Error::WrongState.when(thread.state.get() != ThreadState::Suspended && !thread.faulting.get())?;
         let mut words = [0; REGISTER_WORDS];
         self.user_read_words(cx.process, cx.arg(1), &mut words)?;
         self.registers_put(thread, &Registers::from_words(words))?;
@@ -54,10 +50,8 @@ impl<M: Machine> Kernel<M> {
     /// many threads as can be).
     pub fn thread_fault_handler(&self, cx: &Context) -> Result<Answer> {
         let id = cx.id::<Thread>();
-        let session = match cx.arg(1) == Handle::NONE.word() {
-            true => None,
-            false => Some(self.resolve(cx, cx.arg(1), Kind::Session, Rights::SEND)?),
-        };
+        let resolve = || self.resolve(cx, cx.arg(1), Kind::Session, Rights::SEND);
+        let session = (cx.arg(1) != Handle::NONE.word()).then(resolve).transpose()?;
         self.threads[id].process.get().ok_or(Error::Closed)?;
         self.fault_handler_set(id, session.map(|s| s.id::<Session>()), session.and_then(|s| s.cap))?;
         Ok(Answer::DONE)

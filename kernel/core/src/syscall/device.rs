@@ -1,12 +1,13 @@
 //! Calls on interrupts and ports.
 
+use super::cap::MAKER;
 use super::{Answer, Context};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::mm::fault::Access;
 use crate::object::{Interrupt, IoPorts};
 use abi::memory::PAGE_SIZE;
-use abi::{Error, Handle, Kind, Result, Rights};
+use abi::{Error, Handle, Kind, Result};
 
 /// Bytes moved between a port and user memory at a time.
 const CHUNK: u64 = 256;
@@ -17,9 +18,7 @@ impl<M: Machine> Kernel<M> {
     /// revoked), `TableFull`, `OutOfQuota`, `OutOfMemory` (no id is left).
     pub fn interrupt_allocate(&self, cx: &Context) -> Result<Answer> {
         let (line, flags) = (cx.arg(1), cx.arg(2));
-        if !self.interrupts[cx.id::<Interrupt>()].is_root.get() || flags > 3 {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(!self.interrupts[cx.id::<Interrupt>()].is_root.get() || flags > 3)?;
         self.cap_room(cx.process, 1)?;
         self.check_not_revoked(cx)?;
         let quota = self.own_quota(cx)?;
@@ -30,8 +29,7 @@ impl<M: Machine> Kernel<M> {
             let line = u32::try_from(line).map_err(|_| Error::NotFound)?;
             (self.interrupt_line(quota, line, flags & 1 != 0, flags & 2 != 0)?, 0, 0)
         };
-        let rights = Rights::TRANSFER | Rights::DERIVE | Rights::INSPECT | Rights::MANAGE;
-        let handle = self.cap_insert(cx.process, Kind::Interrupt, id.raw(), rights, cx.subject.cap)?;
+        let handle = self.cap_insert(cx.process, Kind::Interrupt, id.raw(), MAKER, cx.subject.cap)?;
         Ok(Answer::Values([handle.word(), address, u64::from(data), 0]))
     }
 
@@ -39,17 +37,12 @@ impl<M: Machine> Kernel<M> {
     /// `BadHandle`, `WrongKind`, `NoRight` (the notification; `SEND` is asked).
     pub fn interrupt_bind(&self, cx: &Context) -> Result<Answer> {
         let id = cx.id::<Interrupt>();
-        if self.interrupts[id].is_root.get() {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(self.interrupts[id].is_root.get())?;
         if cx.arg(1) == Handle::NONE.word() {
             self.interrupt_unbind(id);
             return Ok(Answer::DONE);
         }
         let to = self.resolve_bits(cx, cx.arg(1), cx.arg(2))?;
-        if cx.arg(2) == 0 {
-            return Err(Error::BadArgument);
-        }
         self.interrupt_attach(id, to, cx.arg(2));
         Ok(Answer::DONE)
     }
@@ -103,9 +96,7 @@ impl<M: Machine> Kernel<M> {
     ) -> Result<Answer> {
         let port = self.port(cx, cx.arg(1), 1)?;
         let (address, length) = (cx.arg(2), cx.arg(3));
-        if length > PAGE_SIZE {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(length > PAGE_SIZE)?;
         let end = address.checked_add(length).ok_or(Error::BadAddress)?;
         let space = self.own_space(cx)?;
         // At most two pages: the first byte's and the last byte's.

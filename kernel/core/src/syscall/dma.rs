@@ -1,5 +1,6 @@
 //! Calls on devices' views of memory.
 
+use super::cap::MAKER;
 use super::{Answer, Context};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
@@ -7,21 +8,16 @@ use crate::object::{DmaDomain, Memory, Quota};
 use abi::{Error, Kind, Result, Rights};
 
 /// The rights of whoever makes a view of memory, or finds one again.
-const DOMAIN: Rights =
-    Rights::TRANSFER.union(Rights::DERIVE).union(Rights::INSPECT).union(Rights::WRITE).union(Rights::MANAGE);
+const DOMAIN: Rights = MAKER.union(Rights::WRITE);
 
 impl<M: Machine> Kernel<M> {
     /// Makes a device's view of memory. Errors: `BadArgument` (not the root); `BadHandle`, `WrongKind`, `NoRight` (the account;
     /// `MANAGE` is asked); `Exists` (one has this tag); `Retry` (the root is being revoked); `TableFull`; `OutOfQuota`; `OutOfMemory`.
     pub fn domain_create(&self, cx: &Context) -> Result<Answer> {
-        if self.domains[cx.id::<DmaDomain>()].is_root.get() == 0 {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(self.domains[cx.id::<DmaDomain>()].is_root.get() == 0)?;
         let quota = self.resolve(cx, cx.arg(1), Kind::Quota, Rights::MANAGE)?.id::<Quota>();
         let tag = cx.arg(2);
-        if self.domain_tagged(tag).is_ok() {
-            return Err(Error::Exists);
-        }
+        Error::Exists.when(self.domain_tagged(tag).is_ok())?;
         self.cap_room(cx.process, 1)?;
         self.check_not_revoked(cx)?;
         let id = self.domain_new(quota, false)?;
@@ -32,12 +28,9 @@ impl<M: Machine> Kernel<M> {
 
     /// `domain_open`. Errors: `BadArgument` (not the root), `NotFound`, `Retry`, `TableFull`, `OutOfQuota`, `OutOfMemory`.
     pub fn domain_open(&self, cx: &Context) -> Result<Answer> {
-        if self.domains[cx.id::<DmaDomain>()].is_root.get() == 0 {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(self.domains[cx.id::<DmaDomain>()].is_root.get() == 0)?;
         let id = self.domain_tagged(cx.arg(1))?;
-        let handle = self.cap_insert_below(cx.process, Kind::DmaDomain, id.raw(), DOMAIN, cx.subject.cap)?;
-        Ok(Answer::one(handle.word()))
+        self.give_below(cx, id, DOMAIN)
     }
 
     /// Pins part of a memory object. Errors: `BadHandle`, `WrongKind`, `NoRight` (the memory; `READ` and `WRITE` are asked);

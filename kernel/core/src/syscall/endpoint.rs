@@ -1,18 +1,16 @@
 //! Handlers of endpoints, their sessions, and reply objects.
 
+use super::cap::MAKER;
 use super::{Answer, Context};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::object::{Endpoint, Quota};
-use abi::{Error, Kind, Result, Rights};
+use abi::{Error, Result, Rights};
 
 impl<M: Machine> Kernel<M> {
     /// Makes an endpoint. Errors: `OutOfQuota`, `OutOfMemory`, `TableFull`.
     pub fn endpoint_create(&self, cx: &Context) -> Result<Answer> {
-        self.cap_room(cx.process, 1)?;
-        let id = self.allocate_object::<Endpoint>(cx.id::<Quota>())?;
-        let rights = Rights::TRANSFER | Rights::DERIVE | Rights::INSPECT | Rights::RECEIVE | Rights::MANAGE;
-        Ok(Answer::one(self.cap_give(cx, Kind::Endpoint, id.raw(), rights).word()))
+        self.make::<Endpoint>(cx, cx.id(), MAKER | Rights::RECEIVE)
     }
 
     /// Makes a session with a badge above all that the endpoint has ever used, charged to the caller. Errors:

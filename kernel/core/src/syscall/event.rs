@@ -1,5 +1,6 @@
 //! Calls on event queues and on the readiness of sessions.
 
+use super::cap::MAKER;
 use super::{Answer, Context};
 use crate::id::Id;
 use crate::kernel::Kernel;
@@ -26,8 +27,7 @@ impl<M: Machine> Kernel<M> {
         self.cap_room(cx.process, 1)?;
         let id = self.allocate_object::<EventQueue>(cx.id::<Quota>())?;
         self.event_queues[id].capacity.set(capacity as u32);
-        let rights = Rights::TRANSFER | Rights::DERIVE | Rights::INSPECT | Rights::RECEIVE | Rights::MANAGE;
-        Ok(Answer::one(self.cap_give(cx, Kind::EventQueue, id.raw(), rights).word()))
+        self.give(cx, id, MAKER | Rights::RECEIVE)
     }
 
     /// `queue_add`. Charged to the queue's account. Errors: those of a look-up of the session (`INSPECT` asked),
@@ -66,9 +66,7 @@ impl<M: Machine> Kernel<M> {
         }
         let taken = self.queue_take(cx, id);
         if let Ok(0) = taken {
-            if self.is_past(cx.arg(3)) {
-                return Err(Error::TimedOut);
-            }
+            Error::TimedOut.when(self.is_past(cx.arg(3)))?;
             self.threads[cx.thread].via.set(cx.subject.cap.map_or(0, Id::raw));
             self.queue_wait_begin(id, cx.thread, woken_for == Some(id), cx.arg(3));
             return Ok(Answer::Written);
@@ -108,13 +106,7 @@ impl<M: Machine> Kernel<M> {
     /// `queue_bind`; without a notification it tells none. Errors: those of a look-up of the notification (`SEND`
     /// asked), `BadArgument` (no bits).
     pub fn queue_bind(&self, cx: &Context) -> Result<Answer> {
-        let notification = match cx.arg(1) {
-            0 => None,
-            word => Some(self.resolve_bits(cx, word, cx.arg(2))?),
-        };
-        if notification.is_some() && cx.arg(2) == 0 {
-            return Err(Error::BadArgument);
-        }
+        let notification = (cx.arg(1) != 0).then(|| self.resolve_bits(cx, cx.arg(1), cx.arg(2))).transpose()?;
         self.queue_tell(cx.id::<EventQueue>(), notification, cx.arg(2));
         Ok(Answer::DONE)
     }

@@ -1,7 +1,9 @@
 //! Calls on memory objects.
 
+use super::cap::LOOK;
 use super::{Answer, Context};
 use crate::address::FrameNumber;
+use crate::field::Field;
 use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
@@ -12,12 +14,7 @@ use abi::memory::{MemoryFlags, Protection, PAGE_SIZE};
 use abi::{Error, Kind, Result, Rights};
 
 /// What the maker of a memory object may do with it.
-pub(super) const MAKER: Rights = Rights::TRANSFER
-    .union(Rights::DERIVE)
-    .union(Rights::INSPECT)
-    .union(Rights::READ)
-    .union(Rights::WRITE)
-    .union(Rights::EXECUTE);
+pub(super) const MAKER: Rights = LOOK.union(Rights::READ).union(Rights::WRITE).union(Rights::EXECUTE);
 
 impl<M: Machine> Kernel<M> {
     /// The address space of the caller.
@@ -49,15 +46,24 @@ impl<M: Machine> Kernel<M> {
                 half.inspect_err(|_| cx.registers.r8.set(0))?
             }
         };
+        self.make_in_steps(cap, &cx.registers.r8, || Ok(!self.memory_begin_step(id)))
+    }
+
+    /// Goes on making the object of a capability, which allows nothing before it is done. Where an interrupt is pending the
+    /// handle goes along in the register of the last argument; else the caller finds 0 there. Errors: those of a step.
+    pub(super) fn make_in_steps(
+        &self,
+        cap: Id<Cap>,
+        register: &Field<u64>,
+        step: impl FnMut() -> Result<bool>,
+    ) -> Result<Answer> {
         let handle = self.caps[cap].handle().word();
-        while self.memory_begin_step(id) {
-            if self.machine.interrupt_pending() {
-                cx.registers.r8.set(handle);
-                return Ok(Answer::Again);
-            }
+        let answer = self.in_steps(step);
+        register.set(if answer == Ok(Answer::Again) { handle } else { 0 });
+        if answer != Ok(Answer::DONE) {
+            return answer;
         }
         self.caps[cap].arm(MAKER);
-        cx.registers.r8.set(0);
         Ok(Answer::one(handle))
     }
 
@@ -97,9 +103,7 @@ impl<M: Machine> Kernel<M> {
     fn memory_copy(&self, cx: &Context, write: bool) -> Result<Answer> {
         let (id, offset, address) = (cx.id::<Memory>(), cx.arg(1), cx.arg(2));
         let end = offset.checked_add(cx.arg(3)).ok_or(Error::BadArgument)?;
-        if end > self.memories[id].length_pages.get().saturating_mul(PAGE_SIZE) {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(end > self.memories[id].length_pages.get().saturating_mul(PAGE_SIZE))?;
         let length = cx.arg(3).min(COPY_LIMIT);
         let space = self.own_space(cx)?;
         let user = |access: Access| {
@@ -117,9 +121,7 @@ impl<M: Machine> Kernel<M> {
         };
         let (done, result) = if write {
             let pages = offset.saturating_add(length).div_ceil(PAGE_SIZE).saturating_sub(offset / PAGE_SIZE);
-            if self.memory_alias(id, offset / PAGE_SIZE, pages, Protection::WRITE, None) {
-                return Err(Error::Busy);
-            }
+            Error::Busy.when(self.memory_alias(id, offset / PAGE_SIZE, pages, Protection::WRITE, None))?;
             self.copy_pages(length, user(Access::Read), object)
         } else {
             self.copy_pages(length, object, user(Access::Write))

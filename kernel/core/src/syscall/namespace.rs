@@ -3,7 +3,7 @@
 use crate::cap::namespace::{bytes, scheme_name, NAME};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
-use crate::object::{Namespace, Quota, Session};
+use crate::object::{Namespace, Session};
 use crate::syscall::cap::MAKER;
 use crate::syscall::{Answer, Context};
 use abi::{Error, Kind, Result, Rights};
@@ -11,19 +11,15 @@ use abi::{Error, Kind, Result, Rights};
 impl<M: Machine> Kernel<M> {
     /// `namespace_create`. Errors: `TableFull`, `OutOfQuota`, `OutOfMemory`.
     pub fn namespace_create(&self, cx: &Context) -> Result<Answer> {
-        self.cap_room(cx.process, 1)?;
-        let namespace = self.allocate_object::<Namespace>(cx.id::<Quota>())?;
-        Ok(Answer::one(self.cap_give(cx, Kind::Namespace, namespace.raw(), MAKER).word()))
+        self.make::<Namespace>(cx, cx.id(), MAKER)
     }
 
     /// `namespace_bind`. Errors: `NameTooLong`, `InvalidName`, `BadAddress`, `BadHandle`, `WrongKind`, `NoRight` (session:
     /// `TRANSFER` is asked), `Exists`, `NotFound` (unbinding), `TableFull`, `OutOfQuota`, `OutOfMemory`.
     pub fn namespace_bind(&self, cx: &Context) -> Result<Answer> {
         let namespace = cx.id::<Namespace>();
-        let session = match cx.arg(3) {
-            0 => None,
-            word => Some(self.resolve(cx, word, Kind::Session, Rights::TRANSFER)?),
-        };
+        let resolve = || self.resolve(cx, cx.arg(3), Kind::Session, Rights::TRANSFER);
+        let session = (cx.arg(3) != 0).then(resolve).transpose()?;
         let name = self.scheme_name_argument(cx, cx.arg(1), cx.arg(2))?;
         match session {
             Some(s) => {
@@ -38,9 +34,7 @@ impl<M: Machine> Kernel<M> {
     /// `namespace_entry`. Errors: `NotFound`, `BadArgument` (the name is longer than the room for it), `BadAddress`.
     pub fn namespace_entry(&self, cx: &Context) -> Result<Answer> {
         let (name, length) = bytes(self.name_at(cx.id::<Namespace>(), cx.arg(1))?);
-        if (length as u64) > cx.arg(3) {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when((length as u64) > cx.arg(3))?;
         self.user_write(cx.process, cx.arg(2), name.get(..length).unwrap_or(&name))?;
         Ok(Answer::one(length as u64))
     }

@@ -21,19 +21,15 @@ impl<M: Machine> Kernel<M> {
         let flags = u32::try_from(cx.arg(4)).ok().and_then(PagerFlags::from_bits).ok_or(Error::BadArgument)?;
         self.cap_room(cx.process, 1)?;
         let id = self.pager_new(cx.id::<Endpoint>(), quota, cx.arg(2), cx.arg(3), flags)?;
-        Ok(Answer::one(self.cap_give(cx, Kind::Memory, id.raw(), MAKER | Rights::MANAGE).word()))
+        self.give(cx, id, MAKER | Rights::MANAGE)
     }
 
     /// The object, if it has a pager, and a range in it. Errors: `NotSupported`, `BadArgument`.
     fn paged_range(&self, cx: &Context) -> Result<(crate::id::Id<Memory>, u64, u64)> {
         let id = cx.id::<Memory>();
-        if !self.is_paged(id) {
-            return Err(Error::NotSupported);
-        }
+        Error::NotSupported.when(!self.is_paged(id))?;
         let end = cx.arg(1).checked_add(cx.arg(2)).ok_or(Error::BadArgument)?;
-        if cx.arg(2) == 0 || end > self.memories[id].length_pages.get() {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(cx.arg(2) == 0 || end > self.memories[id].length_pages.get())?;
         Ok((id, cx.arg(1), end))
     }
 
@@ -70,12 +66,7 @@ impl<M: Machine> Kernel<M> {
     pub fn pager_fail(&self, cx: &Context) -> Result<Answer> {
         let (id, first, end) = self.paged_range(cx)?;
         u16::try_from(cx.arg(3)).ok().and_then(Error::from_number).ok_or(Error::BadArgument)?;
-        while self.page_wait_fail(id, first, end) {
-            if self.machine.interrupt_pending() {
-                return Ok(Answer::Again);
-            }
-        }
-        Ok(Answer::DONE)
+        self.in_steps(|| Ok(!self.page_wait_fail(id, first, end)))
     }
 
     /// `pager_take`: at most 64 pages; it tells how many it looked at. With `what` 0, bit n of the second result says that page n
@@ -84,9 +75,7 @@ impl<M: Machine> Kernel<M> {
     pub fn pager_take(&self, cx: &Context) -> Result<Answer> {
         let (id, first, end) = self.paged_range(cx)?;
         let what = cx.arg(3);
-        if what > 1 {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(what > 1)?;
         let (mut done, mut bits) = (0u64, 0u64);
         while first.saturating_add(done) < end && done < TAKE {
             let page = first.saturating_add(done);
@@ -108,13 +97,8 @@ impl<M: Machine> Kernel<M> {
     /// its badge must have the bits), `BadArgument` (no bits, or no pages).
     pub fn pressure_watch(&self, cx: &Context) -> Result<Answer> {
         let (bits, free_pages) = (cx.arg(2), cx.arg(3));
-        let to = match cx.arg(1) {
-            0 => None,
-            word => Some(self.resolve_bits(cx, word, bits)?),
-        };
-        if to.is_some() && (bits == 0 || free_pages == 0) {
-            return Err(Error::BadArgument);
-        }
+        let to = (cx.arg(1) != 0).then(|| self.resolve_bits(cx, cx.arg(1), bits)).transpose()?;
+        Error::BadArgument.when(to.is_some() && free_pages == 0)?;
         self.pressure_set(cx.id::<Quota>(), to, bits, free_pages);
         Ok(Answer::DONE)
     }

@@ -1,30 +1,27 @@
 //! Calls on processes.
 
 use crate::cap::namespace::words;
+use crate::field::Field;
 use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::object::{Namespace, Process, ProcessState, Quota};
-use crate::syscall::cap::MAKER;
+use crate::syscall::cap::{LOOK, MAKER};
 use crate::syscall::{Answer, Context};
 use abi::start::PROCESS_INFO_WORDS;
 use abi::{Error, Handle, Kind, Result, Rights};
 
 /// Entries of a table looked at between two looks for an interrupt.
-const LOOK: u64 = 128;
+const ENTRIES: u64 = 128;
 
 impl<M: Machine> Kernel<M> {
     /// `process_create`. Errors: `BadArgument` (a limit above the caller's own), `NameTooLong`, `BadHandle`, `WrongKind`,
     /// `NoRight` (namespace: `INSPECT` is asked), `BadAddress`, `TableFull`, `OutOfQuota`, `OutOfMemory`.
     pub fn process_create(&self, cx: &Context) -> Result<Answer> {
         let limit = u8::try_from(cx.arg(3)).map_err(|_| Error::BadArgument)?;
-        if limit > self.processes[cx.process].priority_limit.get() {
-            return Err(Error::BadArgument);
-        }
-        let namespace = match cx.arg(4) {
-            0 => None,
-            word => Some(self.resolve(cx, word, Kind::Namespace, Rights::INSPECT)?.id::<Namespace>()),
-        };
+        Error::BadArgument.when(limit > self.processes[cx.process].priority_limit.get())?;
+        let resolve = || self.resolve(cx, cx.arg(4), Kind::Namespace, Rights::INSPECT);
+        let namespace = (cx.arg(4) != 0).then(resolve).transpose()?.map(|subject| subject.id::<Namespace>());
         let mut bytes = [0; 32];
         let length = usize::try_from(cx.arg(2)).map_err(|_| Error::NameTooLong)?;
         let name = bytes.get_mut(..length).ok_or(Error::NameTooLong)?;
@@ -43,11 +40,8 @@ impl<M: Machine> Kernel<M> {
     pub fn process_grant(&self, cx: &Context) -> Result<Answer> {
         let handle = Handle::from_word(cx.arg(1)).ok_or(Error::BadHandle)?;
         let rights = Rights::from_word(cx.arg(2)).ok_or(Error::BadArgument)?;
-        let target = cx.id::<Process>();
-        if self.processes[target].state.get() != ProcessState::Running {
-            return Err(Error::Closed);
-        }
-        let (granted, _, _) = self.cap_transfer(cx.process, handle, rights, target)?;
+        self.process_running(cx.id())?;
+        let (granted, _, _) = self.cap_transfer_asked(cx.process, handle, rights, cx.id(), cx.process)?;
         Ok(Answer::one(granted.word()))
     }
 
@@ -74,9 +68,6 @@ impl<M: Machine> Kernel<M> {
     /// (notification: `SEND` is asked), `BadArgument` (no bits), `OutOfQuota`, `OutOfMemory`.
     pub fn process_watch(&self, cx: &Context) -> Result<Answer> {
         let to = self.resolve_bits(cx, cx.arg(1), cx.arg(2))?;
-        if cx.arg(2) == 0 {
-            return Err(Error::BadArgument);
-        }
         self.watch_add(cx.id::<Process>(), to, cx.arg(2), self.own_quota(cx)?)?;
         Ok(Answer::DONE)
     }
@@ -118,7 +109,7 @@ impl<M: Machine> Kernel<M> {
                 self.user_write_words(cx.process, cx.arg(2), &self.cap_words(cap))?;
                 return Ok(Answer::one(index));
             }
-            if index.is_multiple_of(LOOK) && self.machine.interrupt_pending() {
+            if index.is_multiple_of(ENTRIES) && self.machine.interrupt_pending() {
                 // A table can be large and nearly empty: the next try goes on from here.
                 self.threads[cx.thread].registers.rsi.set(index);
                 return Ok(Answer::Again);
@@ -132,14 +123,11 @@ impl<M: Machine> Kernel<M> {
         let process = cx.id::<Process>();
         let namespace = self.processes[process].namespace.get().ok_or(Error::Closed)?;
         let manage = if process == cx.process { Rights::empty() } else { Rights::MANAGE };
-        let rights = Rights::INSPECT | Rights::TRANSFER | Rights::DERIVE | manage;
-        let handle = self.cap_insert_below(cx.process, Kind::Namespace, namespace.raw(), rights, cx.subject.cap)?;
-        Ok(Answer::one(handle.word()))
+        self.give_below(cx, namespace, LOOK | manage)
     }
 
     /// The name of a process, for the log.
     pub(crate) fn process_name(&self, id: Id<Process>) -> ([u8; 32], usize) {
-        let name = &self.processes[id].name;
-        crate::cap::namespace::bytes(core::array::from_fn(|i| name.get(i).map_or(0, |w| w.get())))
+        crate::cap::namespace::bytes(self.processes[id].name.each_ref().map(Field::get))
     }
 }

@@ -3,20 +3,18 @@
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::object::Quota;
-use crate::syscall::cap::MAKER;
+use crate::syscall::cap::{LOOK, MAKER};
 use crate::syscall::{Answer, Context};
-use abi::{Error, Kind, Result, Rights};
+use abi::{Error, Result, Rights};
 
 impl<M: Machine> Kernel<M> {
     /// `quota_split`. Errors: `BadArgument` (no pages, unknown flags, nested too deep), `TableFull`, `OutOfQuota`,
     /// `OutOfMemory`.
     pub fn quota_split(&self, cx: &Context) -> Result<Answer> {
-        if cx.arg(2) != 0 {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(cx.arg(2) != 0)?;
         self.cap_room(cx.process, 1)?;
         let child = self.quota_make_child(cx.id::<Quota>(), cx.arg(1))?;
-        Ok(Answer::one(self.cap_give(cx, Kind::Quota, child.raw(), MAKER).word()))
+        self.give(cx, child, MAKER)
     }
 
     /// `quota_info`.
@@ -36,13 +34,9 @@ impl<M: Machine> Kernel<M> {
     /// The capability stems from the account's. Errors: `NotFound`, `Retry`, `TableFull`, `OutOfQuota`, `OutOfMemory`.
     pub fn quota_open(&self, cx: &Context) -> Result<Answer> {
         let process = self.processes_by_id().find(cx.arg(1)).ok_or(Error::NotFound)?;
-        if !self.process_is_charged_to(process, cx.id::<Quota>()) {
-            return Err(Error::NotFound);
-        }
+        Error::NotFound.when(!self.process_is_charged_to(process, cx.id::<Quota>()))?;
         let subject = cx.subject;
         let kept = if subject.cap.is_some() { subject.rights & Rights::MANAGE } else { Rights::empty() };
-        let rights = Rights::INSPECT | Rights::TRANSFER | Rights::DERIVE | kept;
-        let handle = self.cap_insert_below(cx.process, Kind::Process, process.raw(), rights, subject.cap)?;
-        Ok(Answer::one(handle.word()))
+        self.give_below(cx, process, LOOK | kept)
     }
 }

@@ -3,7 +3,7 @@
 use super::{Answer, Context};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
-use crate::object::{Process, ProcessState};
+use crate::object::Process;
 use abi::security::{NAME, PATH, RECORD_LENGTH};
 use abi::{Error, Result};
 
@@ -25,15 +25,10 @@ impl<M: Machine> Kernel<M> {
     /// `BadArgument` (no such label), `Denied` (the policy lets the caller's label not).
     pub fn process_label(&self, cx: &Context) -> Result<Answer> {
         let id = cx.id::<Process>();
-        let process = &self.processes[id];
-        if process.state.get() != ProcessState::Running {
-            return Err(Error::Closed);
-        }
+        let process = self.process_running(id)?;
         // A running process without threads never had one: the last thread's end is the process's. What it holds was
         // given to it under the label it has.
-        if process.thread_count.get() != 0 || process.cap_count.get() != 0 {
-            return Err(Error::WrongState);
-        }
+        Error::WrongState.when(process.thread_count.get() != 0 || process.cap_count.get() != 0)?;
         let label = u32::try_from(cx.arg(1)).map_err(|_| Error::BadArgument)?;
         self.label_decide(cx.process, id, label)?;
         process.label.set(label);
@@ -47,9 +42,7 @@ impl<M: Machine> Kernel<M> {
         let (ring, position, address) = (cx.arg(1), cx.arg(2), cx.arg(3));
         let room = cx.arg(4) / LENGTH;
         let written = self.audit_written(ring)?;
-        if room == 0 {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(room == 0)?;
         let first = position.clamp(Self::audit_oldest(ring, written), written);
         let count = written.wrapping_sub(first).min(room).min(RECORDS);
         for index in 0..count {
@@ -64,9 +57,7 @@ impl<M: Machine> Kernel<M> {
     /// `audit_write`. Errors: `WrongState` (no policy is loaded), `BadArgument` (shorter than a name, or longer than name
     /// and text), `BadAddress`, and `OutOfQuota`, `OutOfMemory` for the caller's page.
     pub fn audit_write(&self, cx: &Context) -> Result<Answer> {
-        if !self.security.is_loaded() {
-            return Err(Error::WrongState);
-        }
+        Error::WrongState.when(!self.security.is_loaded())?;
         let mut bytes = [0; NAME + PATH];
         let length = usize::try_from(cx.arg(2)).map_err(|_| Error::BadArgument)?;
         let given = bytes.get_mut(..length).filter(|b| b.len() >= NAME).ok_or(Error::BadArgument)?;

@@ -43,27 +43,19 @@ impl<M: Machine> Kernel<M> {
             other => (other?, true),
         };
         let (protection, inherit) = inheritance(cx.arg(5))?;
-        if (offset | length) & PAGE_SIZE.wrapping_sub(1) != 0 || length == 0 {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when((offset | length) & PAGE_SIZE.wrapping_sub(1) != 0 || length == 0)?;
         let (first, pages) = (offset / PAGE_SIZE, length / PAGE_SIZE);
         let end = first.saturating_add(pages);
         let mut limit = limit(subject.rights);
         let backing = if is_memory {
             let id = subject.id::<Memory>();
-            if end > self.memories[id].length_pages.get() {
-                return Err(Error::BadArgument);
-            }
+            Error::BadArgument.when(end > self.memories[id].length_pages.get())?;
             Backing::Memory(id, first)
         } else {
             let range = &self.device_memories[subject.id::<DeviceMemory>()];
-            if end > range.pages.get() {
-                return Err(Error::BadArgument);
-            }
+            Error::BadArgument.when(end > range.pages.get())?;
             let physical = range.first_page.get().saturating_add(first);
-            if !self.device_pages_are_free(physical, pages) {
-                return Err(Error::NoRight);
-            }
+            Error::NoRight.when(!self.device_pages_are_free(physical, pages))?;
             limit.remove(Protection::EXECUTE);
             Backing::Device(physical)
         };

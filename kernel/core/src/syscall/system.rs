@@ -82,14 +82,8 @@ impl<M: Machine> Kernel<M> {
     /// (no bits).
     pub fn system_watch(&self, cx: &Context) -> Result<Answer> {
         let to = self.resolve_bits(cx, cx.arg(1), cx.arg(2))?;
-        if cx.arg(2) == 0 {
-            return Err(Error::BadArgument);
-        }
-        self.retain(to);
         self.log.watch_bits.set(cx.arg(2));
-        if let Some(before) = self.log.watch.replace(Some(to)) {
-            self.release(before);
-        }
+        self.refer(&self.log.watch, Some(to));
         Ok(Answer::DONE)
     }
 

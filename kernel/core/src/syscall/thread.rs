@@ -8,7 +8,7 @@ use crate::object::{Process, Thread};
 use crate::syscall::cap::MAKER;
 use crate::syscall::{Answer, Context};
 use abi::memory::{USER_END, USER_START};
-use abi::{Error, Kind, Result};
+use abi::{Error, Result};
 
 impl<M: Machine> Kernel<M> {
     /// `thread_create`. Errors: `BadAddress` (entry, stack or buffer is not the process's), `BadArgument` (priority),
@@ -17,14 +17,12 @@ impl<M: Machine> Kernel<M> {
         let priority = u8::try_from(cx.arg(5)).map_err(|_| Error::BadArgument)?;
         let entry = VirtAddr::try_user(cx.arg(1)).ok_or(Error::BadAddress)?;
         // A stack pointer may stand one past the last byte.
-        if !(USER_START..=USER_END).contains(&cx.arg(2)) {
-            return Err(Error::BadAddress);
-        }
+        Error::BadAddress.when(!(USER_START..=USER_END).contains(&cx.arg(2)))?;
         let buffer = VirtAddr::try_user(cx.arg(4)).ok_or(Error::BadAddress)?;
         self.cap_room(cx.process, 1)?;
         let start = Start { entry, stack: VirtAddr(cx.arg(2)), argument: cx.arg(3), buffer, priority };
         let thread = self.thread_make(cx.id::<Process>(), start)?;
-        Ok(Answer::one(self.cap_give(cx, Kind::Thread, thread.raw(), MAKER).word()))
+        self.give(cx, thread, MAKER)
     }
 
     /// `thread_exit`.
@@ -61,9 +59,7 @@ impl<M: Machine> Kernel<M> {
 
     /// `thread_set_fs_base`. Errors: `BadAddress` (not in the user half).
     pub fn thread_set_fs_base(&self, cx: &Context) -> Result<Answer> {
-        if cx.arg(0) >= USER_END {
-            return Err(Error::BadAddress);
-        }
+        Error::BadAddress.when(cx.arg(0) >= USER_END)?;
         self.threads[cx.thread].registers.fs_base.set(cx.arg(0));
         Ok(Answer::DONE)
     }

@@ -4,7 +4,7 @@ use super::{Answer, Context};
 use crate::address::VirtAddr;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
-use crate::object::{Process, ProcessState, Thread};
+use crate::object::Thread;
 use abi::thread::UPCALL_FAULT;
 use abi::{Error, Result};
 
@@ -13,14 +13,9 @@ impl<M: Machine> Kernel<M> {
     /// `BadArgument` (no bits, or that of faults), `Closed` (it has ended).
     pub fn thread_upcall(&self, cx: &Context) -> Result<Answer> {
         let (id, bits) = (cx.id::<Thread>(), cx.arg(1));
-        if bits == 0 || bits & UPCALL_FAULT != 0 {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(bits == 0 || bits & UPCALL_FAULT != 0)?;
         let thread = &self.threads[id];
-        let process = thread.process.get().ok_or(Error::Closed)?;
-        if self.processes[process].state.get() != ProcessState::Running {
-            return Err(Error::Closed);
-        }
+        self.process_running(thread.process.get().ok_or(Error::Closed)?)?;
         thread.upcall_bits.update(|set| set | bits);
         // The caller's registers have to be final: it may be the thread itself.
         cx.registers.rax.set(0);
@@ -58,14 +53,11 @@ impl<M: Machine> Kernel<M> {
 
     /// `foreign_handler`. Errors: `BadAddress` (not in the user half), `Closed` (the process has ended).
     pub fn foreign_handler(&self, cx: &Context) -> Result<Answer> {
-        let (process, entry) = (&self.processes[cx.id::<Process>()], cx.arg(1));
+        let entry = cx.arg(1);
         if entry != 0 {
             VirtAddr::try_user(entry).ok_or(Error::BadAddress)?;
         }
-        if process.state.get() != ProcessState::Running {
-            return Err(Error::Closed);
-        }
-        process.foreign_handler.set(entry);
+        self.process_running(cx.id())?.foreign_handler.set(entry);
         Ok(Answer::DONE)
     }
 }

@@ -67,7 +67,7 @@ impl<const FAULT: u8> World<FAULT> {
                 _ if t.via_parked.get() => assert!(k.parked[t.parked.get().expect("parked")].reply.get().is_some()),
                 ThreadState::AwaitingReply => {
                     let reply = &k.replies[t.reply.get().expect("bound")];
-                    assert!(reply.lease_count.get() & 0x80 != 0, "the fast path would forget to unlink it");
+                    assert_eq!(reply.short.get(), None, "the fast path would forget to unlink it");
                 }
                 ThreadState::Receiving => assert_eq!(t.serving.get(), None),
                 ThreadState::Sending | ThreadState::Waiting | ThreadState::Polling => {}
@@ -105,7 +105,7 @@ impl<const FAULT: u8> World<FAULT> {
     /// parked leads to its call and back.
     fn check_stopped(&self) {
         let k = &self.kernel;
-        let irregular = |id: Id<Reply>| k.replies[id].lease_count.get() != k.replies[id].leases_lent();
+        let irregular = |id: Id<Reply>| k.replies[id].short.get().is_none();
         for id in k.threads.iter_used() {
             let t = &k.threads[id];
             let (state, suspended) = (t.state.get(), t.suspended.get());
@@ -323,6 +323,18 @@ impl<const FAULT: u8> World<FAULT> {
             if let Some(server) = e.server.get() {
                 assert_eq!(k.threads[server].serving.get(), Some(id));
             }
+            if let Some(short) = e.short.get() {
+                assert_eq!((receivers.as_slice(), e.server.get()), (&[short][..], Some(short)));
+                let t = &k.threads[short];
+                assert_eq!((t.donors.get(), t.deadline.level.get(), t.registers.full_frame.get()), (0, 0, 0));
+                assert!(!t.suspended.get() && !e.closed.get() && e.ended.first.get() == 0);
+            }
+            if let Some(reply) = e.bound.get().filter(|reply| k.replies[*reply].short.get() == Some(id)) {
+                assert_eq!(k.replies[reply].receiver.get(), e.server.get());
+                let waits = (e.receivers.first.get(), e.senders.get(), e.told.get(), e.cancelled.first.get());
+                assert_eq!((waits, e.request_next.get()), ((0, 0, 0, 0), 0), "it would be received instead");
+                assert_eq!(e.notification.get().map_or(0, |n| k.notifications[n].bits.get()), 0);
+            }
             let paging = k.threads.iter_used().filter(|t| {
                 let object = k.threads[*t].waits_in.get().filter(|_| k.threads[*t].state.get() == ThreadState::Paging);
                 object.is_some_and(|object| k.memories[object].pager.get() == Some(id))
@@ -345,7 +357,7 @@ impl<const FAULT: u8> World<FAULT> {
                 let r = &k.replies[reply];
                 assert!(matches!(r.state.get(), ReplyState::Bound | ReplyState::Cancelled));
                 assert_ne!(r.cancel_reason.get(), 0);
-                assert!(r.lease_count.get() & 0x80 != 0, "the fast path would forget to take it out");
+                assert_eq!(r.short.get(), None, "the fast path would forget to take it out");
             }
         }
         let mut donors: BTreeMap<u32, Vec<Id<Reply>>> = BTreeMap::new();
@@ -375,9 +387,16 @@ impl<const FAULT: u8> World<FAULT> {
                 (_, receiver) => assert_eq!(receiver, None, "{state:?}"),
             }
             let lent = r.leases.iter().filter(|l| l.get().is_some()).count();
-            assert!(lent <= usize::from(r.leases_lent()));
+            assert!(lent <= usize::from(r.lease_count.get()));
             let taken = matches!(state, ReplyState::Bound | ReplyState::Cancelled | ReplyState::Dead);
             assert!(taken || r.lease_count.get() == 0);
+            if let Some(endpoint) = r.short.get() {
+                assert_eq!((state, r.endpoint.get(), r.lease_count.get()), (ReplyState::Bound, Some(endpoint), 0));
+                let caller = &k.threads[r.caller.get().expect("its caller waits")];
+                assert_eq!((caller.deadline.level.get(), caller.registers.full_frame.get()), (0, 0));
+                let receiver = &k.threads[r.receiver.get().expect("its receiver owes it")];
+                assert_eq!((receiver.donors.get(), r.donating.level.get()), (id.raw(), 1), "it owes nothing else");
+            }
             assert!(taken || r.end_error.get() == 0, "{state:?}");
             if state == ReplyState::Dead {
                 assert!(k.leases_hold(id), "a call that should have ended");

@@ -88,11 +88,7 @@ pub fn read(read: Read, rsdp: u64) -> Result<Tables, NoTables> {
             _ => {}
         }
     }
-    if found {
-        Ok(tables)
-    } else {
-        Err(NoTables)
-    }
+    found.then_some(tables).ok_or(NoTables)
 }
 
 impl Tables {

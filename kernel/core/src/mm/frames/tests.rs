@@ -26,7 +26,7 @@ fn frames(ranges: &[(u32, u32)]) -> Frames {
     }
     let frames = Frames::over(infos, ram, ranges.len());
     for &(start, end) in ranges {
-        frames.free_range(start, end);
+        frames.put_back(start, end);
     }
     frames
 }
