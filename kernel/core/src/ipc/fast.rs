@@ -49,7 +49,7 @@ impl<M: Machine> Kernel<M> {
     #[inline(always)]
     fn call_by<const SHARED: bool>(&self, cpu: &Cpu, caller: &Thread, handle: u64, tag: u64) -> Option<Other> {
         // Nothing waits to be seen to on the way out.
-        if cpu.attention.get() {
+        if cpu.attention.get() || SHARED && self.reap_pending() {
             return None;
         }
         let caller_id = cpu.current.get()?;
@@ -135,7 +135,7 @@ impl<M: Machine> Kernel<M> {
         tag: u64,
         reply_handle: u64,
     ) -> Option<Other> {
-        if cpu.attention.get() {
+        if cpu.attention.get() || SHARED && self.reap_pending() {
             return None;
         }
         let server_id = cpu.current.get()?;
