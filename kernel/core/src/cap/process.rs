@@ -140,6 +140,8 @@ impl<M: Machine> Kernel<M> {
             process.state.set(state);
             process.exit_code.set(code);
             self.reap_later(Reap::Process(id));
+            // None of its threads comes before its end.
+            self.reap_urge(process.priority_limit.get());
         }
     }
 

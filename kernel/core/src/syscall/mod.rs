@@ -322,8 +322,8 @@ impl<M: Machine> Kernel<M> {
     /// their user code never runs again.
     #[cold]
     fn leave_reaping(&mut self, cpu: CpuId) -> Next {
-        self.reap();
         loop {
+            self.reap_in_turn();
             let next = self.settle(cpu);
             let Next::Run(thread) = next else { return next };
             let process = self.threads[thread].process.get();
@@ -331,6 +331,10 @@ impl<M: Machine> Kernel<M> {
                 return next;
             }
             self.thread_end(thread);
+            if self.machine.interrupt_pending() {
+                // There may be many of these: it is taken before the next one.
+                return Next::Idle;
+            }
         }
     }
 }
