@@ -7,6 +7,7 @@ use kernel_arch::machine::platform::{self, Platform, Report};
 use kernel_arch::machine::stop::StopRegisters;
 use kernel_arch::machine::{clock, console, early, trap};
 use kernel_core::id::Id;
+use kernel_core::machine::Machine;
 use kernel_core::object::Process;
 use kernel_core::Kernel;
 use kernel_services::acpi::{self, Tables};
@@ -31,7 +32,7 @@ fn show(line: &[u8]) {
 }
 
 /// What the tables say, as the machine layer wants it.
-fn platform(tables: &Tables) -> Platform {
+fn platform(tables: &Tables, limit: usize) -> Platform {
     let mut platform = Platform {
         local_apic: tables.controllers.local_apic,
         has_8259: tables.controllers.has_8259,
@@ -45,7 +46,10 @@ fn platform(tables: &Tables) -> Platform {
             reset: tables.fixed.reset,
             enable: tables.fixed.enable,
         },
-        ..Platform::default()
+        io_apics: Default::default(),
+        processors: tables.controllers.processor_ids,
+        processor_count: tables.controllers.processors as usize,
+        processor_limit: limit,
     };
     for (slot, io_apic) in platform.io_apics.iter_mut().zip(tables.controllers.io_apics()) {
         *slot = (io_apic.address, io_apic.first_line);
@@ -56,9 +60,10 @@ fn platform(tables: &Tables) -> Platform {
 fn tell(info: &BootInfo, tables: &Tables, report: &Report) {
     let memory: u64 = info.regions().iter().filter(|r| r.kind == 1).map(|r| r.length).sum();
     log::info!(
-        "LimitlessOS: {} MiB free, {} processor(s), 1 used; started through {}",
+        "LimitlessOS: {} MiB free, {} processor(s), {} used; started through {}",
         memory >> 20,
         tables.controllers.processors.max(1),
+        X86.cpu_count(),
         if info.firmware == 1 { "UEFI" } else { "PVH" }
     );
     log::info!(
@@ -90,7 +95,7 @@ fn kernel_main(info: &'static mut BootInfo) -> ! {
     let Ok(tables) = acpi::read(&early::read, info.rsdp) else {
         early::refuse("no usable ACPI tables (RSDP, root table, MADT)");
     };
-    let report = platform::initialise(info, &platform(&tables));
+    let report = platform::initialise(info, &platform(&tables, options.cpus));
     tell(info, &tables, &report);
     let kernel = match Kernel::new(X86, info.regions()) {
         Ok(kernel) => kernel,
@@ -108,7 +113,7 @@ fn kernel_main(info: &'static mut BootInfo) -> ! {
     }
     let found = Found {
         tables: platform::tables_range(info, tables.range, tables.root),
-        processors: tables.controllers.processors,
+        processors: X86.cpu_count() as u32,
         hypervisor: report.features.hypervisor,
     };
     match first::start(&kernel, info, &found, platform::initfs(info)) {

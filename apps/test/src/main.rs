@@ -7,6 +7,7 @@
 //! - one file a subject: [`die`], [`handles`], [`names`], [`messages`], [`leases`], [`mapped`], [`frames`], [`memory`], [`fork`],
 //!   [`pager`], [`objects`], [`threads`], [`restart`], [`journal`], [`event`], [`ring`], [`futex`], [`process`], [`time`], [`registers`], [`upcall`], [`debug`], [`revoke`], [`security`], [`quota`], [`fill`],
 //!   [`chaos`]
+//! - [`smp`]: what only several processors show, asked for by name
 //! - [`roots`]: the program in init's place, and what is tried there: [`ports`], [`device_memory`], [`interrupt`], [`domain`], [`system`], [`policy`]
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
@@ -47,6 +48,7 @@ mod revoke;
 mod ring;
 mod roots;
 mod security;
+mod smp;
 mod system;
 mod tap;
 mod threads;
@@ -105,6 +107,13 @@ fn run() -> u64 {
     match words.as_slice() {
         ["part", name, rest @ ..] => part::play(name, rest),
         ["disk", rest @ ..] => disk::run(&out, rest),
+        ["smp", rest @ ..] => match smp::run(rest) {
+            Ok(()) => 0,
+            Err(why) => {
+                out.line(&alloc::format!("{why:?}"));
+                1
+            }
+        },
         ["die"] => {
             out.line(&die::WAYS.iter().map(|way| way.name).collect::<Vec<_>>().join(" "));
             0

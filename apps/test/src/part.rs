@@ -4,7 +4,7 @@
 use crate::tap::{fail, works, Check};
 use crate::{
     chaos, debug, die, event, fill, futex, leases, mapped, names, objects, process, restart, revoke, ring, security,
-    upcall,
+    smp, upcall,
 };
 use abi::{Handle, Rights};
 use alloc::format;
@@ -115,7 +115,7 @@ pub type Role = (&'static str, fn(&[&str]) -> u64);
 
 /// Plays a part; the exit status.
 pub fn play(name: &str, words: &[&str]) -> u64 {
-    let parts: [&[Role]; 16] = [
+    let parts: [&[Role]; 17] = [
         die::PARTS,
         names::PARTS,
         process::PARTS,
@@ -132,6 +132,7 @@ pub fn play(name: &str, words: &[&str]) -> u64 {
         chaos::PARTS,
         objects::PARTS,
         restart::PARTS,
+        smp::PARTS,
     ];
     let all: Vec<&Role> = parts.into_iter().flatten().collect();
     match all.into_iter().find(|(known, _)| *known == name) {

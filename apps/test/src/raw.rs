@@ -290,6 +290,11 @@ pub fn set_registers(thread: Handle, registers: &abi::thread::Registers) -> Resu
     unsafe { scheme::rt::debug::set_registers(thread, registers) }
 }
 
+/// The number that the processor at hand has of itself (its first local APIC id; SDM 2A, CPUID leaf 1).
+pub fn processor() -> u32 {
+    core::arch::x86_64::__cpuid(1).ebx >> 24
+}
+
 /// Loads a word, or answers what an upcall's [`skip_load`] puts in its place.
 #[cfg(target_os = "none")]
 pub fn load_or_skip(address: u64) -> u64 {

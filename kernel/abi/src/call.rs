@@ -249,6 +249,8 @@ macro_rules! for_each_call {
             "Sends a thread's faults as calls through a session (SEND asked); handle 0: its process ends with a report.";
         0x99 ForeignHandler foreign_handler [Process MANAGE] shared short (process, entry) -> ()
             "Where a process's call numbers below the kernel's go, with rcx the way back; 0: they end it.";
+        0x9a ThreadAffinity thread_affinity [Thread MANAGE] shared short (thread, mask) -> ()
+            "Binds a thread to processors, a bit each; 0: to none in particular.";
 
         // Security.
         0xa0 PolicyLoad policy_load [System MANAGE] shared short (system, address, length) -> ()

@@ -64,6 +64,7 @@ pub const fn grows_with(call: Call) -> &'static str {
         Call::ThreadCreate => OBJECT,
         Call::ThreadExit => "what the thread waits for and lends",
         Call::ThreadPriority => "the chain of servers that the thread waits for",
+        Call::ThreadAffinity => "the processors, when it is ready",
         Call::ThreadCancel => "leases of the call that is cancelled",
         Call::ThreadYield => FIXED,
         Call::ThreadSetFsBase | Call::ThreadId | Call::Clock => FIXED,

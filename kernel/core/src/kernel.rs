@@ -25,6 +25,8 @@ pub enum Next {
     Run(Id<Thread>),
     /// Nothing to run: wait for an interrupt.
     Idle,
+    /// There is more to do, and another processor waits: let it in, then `leave` again.
+    Again,
 }
 
 /// The most processors.

@@ -33,6 +33,7 @@ pub mod ipc;
 pub mod irq;
 pub mod kernel;
 pub mod list;
+pub mod lock;
 pub mod log;
 pub mod machine;
 pub mod mm;

@@ -133,6 +133,13 @@ pub trait Machine: Sized + 'static {
     fn cpu(&self) -> CpuId;
     /// How many processors there are: their ids are below this.
     fn cpu_count(&self) -> usize;
+    /// Has another processor enter the kernel soon: it may have something else to run.
+    fn kick(&self, cpu: CpuId);
+    /// Has another processor enter the kernel now, and waits until it has put away the registers and the FPU state of the
+    /// thread on it. Answers whether it was just about to make a call for that thread, which it does not make then.
+    fn draw_in(&self, cpu: CpuId) -> bool;
+    /// Whether another processor waits to enter the kernel: long work lets it in at its next step.
+    fn is_wanted(&self) -> bool;
 
     /// Reserves the address range of an arena: `items` items, none backed. Called once a kind, at boot.
     /// A backed page reads as zero. Items are made of atomics alone ([`ArenaItem`]).
@@ -162,7 +169,7 @@ pub trait Machine: Sized + 'static {
 
     /// Makes a zeroed frame the root of an address space: the kernel half is put in.
     fn space_create(&self, root: FrameNumber);
-    /// A root is about to be freed: a processor that has it loaded loads the kernel's own instead.
+    /// A root is about to be freed: processors that have it loaded load the kernel's own instead.
     fn space_release(&self, root: FrameNumber);
     /// Enters a translation where none is.
     fn map(&self, root: FrameNumber, page: VirtAddr, to: Translation) -> Result<(), TableMissing>;
@@ -185,7 +192,7 @@ pub trait Machine: Sized + 'static {
     /// Takes one table without entries out of the user half of a root, deepest first; `None`: none is left.
     /// Only for address spaces that no thread will run in again, with every translation removed.
     fn take_table(&self, root: FrameNumber) -> Option<FrameNumber>;
-    /// Forgets cached translations of one page, or of all pages, of a root.
+    /// Forgets cached translations of one page, or of all pages, of a root, on every processor.
     fn flush(&self, root: FrameNumber, page: Option<VirtAddr>);
 
     /// Makes a zeroed frame hold the FPU state of a fresh thread.
@@ -196,7 +203,8 @@ pub trait Machine: Sized + 'static {
     fn now_ns(&self) -> u64;
     /// Asks for one timer interrupt at a time (`None`: none), on this processor.
     fn set_timer(&self, deadline_ns: Option<u64>);
-    /// Whether an interrupt is pending on this processor: long work stops at its next step.
+    /// Whether an interrupt is pending on this processor, or another one waits to enter the kernel: long work that is done
+    /// by making a call again stops at its next step.
     fn interrupt_pending(&self) -> bool;
 
     /// Routes a line (GSI) to interrupt id `id`, masked; `false` where there is no such line.

@@ -93,7 +93,7 @@ impl<M: Machine> Kernel<M> {
         let here = self.here();
         self.reaper.waiting.update(|n| n.wrapping_add(1));
         self.reap_urge(self.running(here).map_or(0, |id| self.threads[id].priority.get()));
-        here.attention.set(true);
+        self.cpus.iter().for_each(|cpu| cpu.attention.set(true));
     }
 
     /// What is to be done is at least so urgent.
@@ -102,7 +102,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Whether someone is to run before what is to be done.
-    fn reap_waits(&self) -> bool {
+    pub(crate) fn reap_waits(&self) -> bool {
         let here = self.here();
         let running = self.running(here).map(|id| self.threads[id].priority.get());
         running.max(here.queue.top()) > Some(self.reaper.urgency.get())
@@ -122,11 +122,12 @@ impl<M: Machine> Kernel<M> {
         self.reaper.waiting.get() != 0
     }
 
-    /// Takes steps until nothing is left, or an interrupt is pending (after one step at least), whoever is to run.
+    /// Takes steps until nothing is left, an interrupt is pending, or another processor waits (after one step at least),
+    /// whoever is to run.
     pub fn reap(&mut self) {
         while self.reap_pending() {
             self.reap_one();
-            if self.machine.interrupt_pending() {
+            if self.machine.is_wanted() || self.machine.interrupt_pending() {
                 return;
             }
         }
@@ -137,7 +138,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn reap_in_turn(&mut self) {
         while self.reap_pending() && !self.reap_waits() {
             self.reap_one();
-            if self.machine.interrupt_pending() {
+            if self.machine.is_wanted() || self.machine.interrupt_pending() {
                 return;
             }
         }

@@ -25,7 +25,15 @@ pub struct TestMachine<const FAULT: u8 = 0> {
     paging: RefCell<paging::Paging>,
     /// The processor at hand, and how many there are.
     pub cpu: Cell<u8>,
-    cpus: Cell<usize>,
+    cpus: usize,
+    /// Processors kicked so far, and those drawn in.
+    pub kicked: RefCell<Vec<u8>>,
+    /// See `kicked`.
+    pub drawn_in: RefCell<Vec<u8>>,
+    /// Whether a processor that is drawn in is said to have been about to make a call.
+    pub about_to_call: Cell<bool>,
+    /// Whether another processor waits to enter the kernel.
+    pub wanted: Cell<bool>,
     now: Cell<u64>,
     timer: Cell<Option<u64>>,
     /// An interrupt is pending at each look that this divides; 0: never.
@@ -57,7 +65,11 @@ impl<const FAULT: u8> TestMachine<FAULT> {
             memory: memory::Memory::new(frames),
             paging: RefCell::default(),
             cpu: Cell::new(0),
-            cpus: Cell::new(1),
+            cpus: 1,
+            kicked: RefCell::default(),
+            drawn_in: RefCell::default(),
+            about_to_call: Cell::new(false),
+            wanted: Cell::new(false),
             now: Cell::new(1_000),
             timer: Cell::new(None),
             pending_every: Cell::new(0),
@@ -74,10 +86,16 @@ impl<const FAULT: u8> TestMachine<FAULT> {
 
     /// A kernel on such a machine. All frames but the first 16 are usable.
     pub fn kernel(frames: u32) -> Kernel<TestMachine<FAULT>> {
+        Self::kernel_on(frames, 1)
+    }
+
+    /// The same with this many processors.
+    pub fn kernel_on(frames: u32, cpus: usize) -> Kernel<TestMachine<FAULT>> {
         let start = 16 * 4096;
         let length = u64::from(frames) * 4096 - start;
         let region = Region { start, length, kind: RegionKind::Usable as u32, reserved: 0 };
-        Kernel::new(Self::with_frames(frames), &[region]).expect("the test machine has enough memory")
+        let machine = TestMachine { cpus, ..Self::with_frames(frames) };
+        Kernel::new(machine, &[region]).expect("the test machine has enough memory")
     }
 
     /// Sets the clock.
@@ -141,7 +159,19 @@ impl<const FAULT: u8> Machine for TestMachine<FAULT> {
         CpuId(self.cpu.get())
     }
     fn cpu_count(&self) -> usize {
-        self.cpus.get()
+        self.cpus
+    }
+    fn kick(&self, cpu: CpuId) {
+        assert_ne!(cpu, self.cpu(), "a processor does not kick itself");
+        self.kicked.borrow_mut().push(cpu.0);
+    }
+    fn draw_in(&self, cpu: CpuId) -> bool {
+        assert_ne!(cpu, self.cpu(), "a processor does not wait for itself");
+        self.drawn_in.borrow_mut().push(cpu.0);
+        self.about_to_call.get()
+    }
+    fn is_wanted(&self) -> bool {
+        self.wanted.get()
     }
     fn reserve<T: ArenaItem>(&self, kind: ArenaKind, items: usize) -> &'static [T] {
         self.memory.reserve(kind, items)

@@ -65,6 +65,10 @@ refusals! {
         BadArgument "the priority is above the limit of its process",
         Closed "the thread has ended",
     }
+    ThreadAffinity {
+        BadArgument "there is no such processor",
+        Closed "the thread has ended",
+    }
     ThreadCancel {
         WrongState "the thread waits for nothing",
         Closed "the thread has ended",

@@ -14,6 +14,20 @@ const END: u32 = 0xb0;
 const SPURIOUS: u32 = 0xf0;
 const REQUESTS: u32 = 0x200;
 const ERROR_STATUS: u32 = 0x280;
+const COMMAND: u32 = 0x300;
+const COMMAND_TO: u32 = 0x310;
+const SENDING: u32 = 1 << 12;
+/// Bits of [`send`]'s command: an edge that is asserted; INIT; start at a page (its number in the low byte); NMI; to all
+/// processors but this one.
+pub const ASSERT: u32 = 1 << 14;
+/// See [`ASSERT`].
+pub const INIT: u32 = 5 << 8;
+/// See [`ASSERT`].
+pub const START: u32 = 6 << 8;
+/// See [`ASSERT`].
+pub const NMI: u32 = 4 << 8;
+/// See [`ASSERT`].
+pub const OTHERS: u32 = 3 << 18;
 const CORRECTED: u32 = 0x2f0;
 const TIMER: u32 = 0x320;
 const THERMAL: u32 = 0x330;
@@ -26,7 +40,6 @@ const CURRENT: u32 = 0x390;
 const DIVIDE: u32 = 0x3e0;
 
 const MASKED: u32 = 1 << 16;
-const NMI: u32 = 4 << 8;
 const SOFTWARE_ENABLE: u32 = 1 << 8;
 /// Timer clock divided by 16.
 const DIVIDE_16: u32 = 3;
@@ -68,7 +81,7 @@ fn write(register: u32, value: u32) {
 }
 
 
-/// Turns the APIC on with every source masked. `registers`: its mapping, `None` for x2APIC.
+/// Turns this processor's APIC on with every source masked. `registers`: its mapping, `None` for x2APIC.
 pub fn initialise(registers: Option<u64>) {
     let mut base = Msr::new(BASE_MSR);
     // SAFETY: enabling keeps the address; x2APIC was found in CPUID by the caller.
@@ -92,6 +105,31 @@ pub fn initialise(registers: Option<u64>) {
     write(DIVIDE, DIVIDE_16);
     write(TIMER, MASKED | u32::from(TIMER_VECTOR));
     write(INITIAL, 0);
+    super::per_cpu::this().apic_id.store(id(), Relaxed);
+}
+
+/// The same on a processor after the first, with the timer's rate known.
+pub fn initialise_another() {
+    initialise(Some(REGISTERS.load(Relaxed)).filter(|registers| *registers != 0));
+    write(TIMER, u32::from(TIMER_VECTOR));
+}
+
+/// Sends to the processor with an APIC id, or with [`OTHERS`] to all but this one: `command` is the low half of the
+/// interrupt command (SDM 3A, 11.6.1). An id that the APIC can't send to is left alone.
+pub fn send(id: u32, command: u32) {
+    if REGISTERS.load(Relaxed) == 0 {
+        // SAFETY: x2APIC is on. Writes to its registers overtake stores: the fence keeps what is asked before the asking.
+        unsafe {
+            core::arch::asm!("mfence", "lfence", options(nostack, preserves_flags));
+            Msr::new(X2_MSRS.wrapping_add(COMMAND >> 4)).write(u64::from(id) << 32 | u64::from(command));
+        }
+    } else if id < 0xff {
+        while read(COMMAND) & SENDING != 0 {
+            core::hint::spin_loop();
+        }
+        write(COMMAND_TO, id << 24);
+        write(COMMAND, command);
+    }
 }
 
 /// This processor's APIC id.
@@ -102,6 +140,11 @@ pub fn id() -> u32 {
     } else {
         word
     }
+}
+
+/// The boot processor's APIC id: interrupts go there.
+pub fn boot_id() -> u32 {
+    super::per_cpu::block(0).apic_id.load(Relaxed)
 }
 
 /// Lets the counter run from its highest value, for calibration.

@@ -7,6 +7,7 @@
 //! made here.
 
 use super::entry;
+use kernel_core::kernel::CPUS;
 use spin::Once;
 use x86_64::instructions::segmentation::{Segment, CS, DS, ES, FS, GS, SS};
 use x86_64::instructions::tables::{lidt, load_tss};
@@ -36,17 +37,22 @@ extern "C" {
     static __stack_machine_check: u8;
 }
 
-static TASK: Once<TaskStateSegment> = Once::new();
-static SEGMENTS: Once<(GlobalDescriptorTable, SegmentSelector)> = Once::new();
+static TASKS: [Once<TaskStateSegment>; CPUS] = [const { Once::new() }; CPUS];
+static SEGMENTS: [Once<(GlobalDescriptorTable, SegmentSelector)>; CPUS] = [const { Once::new() }; CPUS];
 static GATES: Once<[[u64; 2]; 256]> = Once::new();
 
-fn task() -> TaskStateSegment {
-    let at = |symbol: *const u8| VirtAddr::from_ptr(symbol);
+/// Tops of the boot processor's stacks, which are part of the image: main, NMI, double fault, machine check.
+pub fn boot_stacks() -> [u64; 4] {
+    [&raw const __stack_main, &raw const __stack_nmi, &raw const __stack_double_fault, &raw const __stack_machine_check]
+        .map(|top| top as u64)
+}
+
+fn task(stacks: [u64; 4]) -> TaskStateSegment {
+    let [main, nmi, double_fault, machine_check] = stacks.map(VirtAddr::new_truncate);
     let mut task = TaskStateSegment::new();
-    task.privilege_stack_table = [at(&raw const __stack_main), VirtAddr::zero(), VirtAddr::zero()];
+    task.privilege_stack_table = [main, VirtAddr::zero(), VirtAddr::zero()];
     let mut stacks = [VirtAddr::zero(); 7];
-    [stacks[0], stacks[1], stacks[2]] =
-        [at(&raw const __stack_nmi), at(&raw const __stack_double_fault), at(&raw const __stack_machine_check)];
+    [stacks[0], stacks[1], stacks[2]] = [nmi, double_fault, machine_check];
     task.interrupt_stack_table = stacks;
     task
 }
@@ -60,10 +66,11 @@ fn gate(handler: u64, stack: u64, open: bool) -> [u64; 2] {
     [low, handler >> 32]
 }
 
-/// Loads everything. Once, on the boot processor.
-pub fn initialise() {
-    let task = TASK.call_once(task);
-    let (table, selector) = SEGMENTS.call_once(|| {
+/// Loads everything. Once, on each processor, with the tops of its stacks.
+pub fn initialise(cpu: usize, stacks: [u64; 4]) {
+    let (Some(place), Some(segments)) = (TASKS.get(cpu), SEGMENTS.get(cpu)) else { return };
+    let task = place.call_once(|| task(stacks));
+    let (table, selector) = segments.call_once(|| {
         let mut table = GlobalDescriptorTable::new();
         let code = table.append(Descriptor::kernel_code_segment());
         let data = table.append(Descriptor::kernel_data_segment());

@@ -13,10 +13,11 @@
 use super::descriptors::{USER_CODE, USER_DATA};
 use super::layout::{DIRECT, USER_LIMIT};
 use super::per_cpu::PerCpu;
-use super::{fpu, trap};
-use abi::call::Call;
+use super::{fpu, smp, trap};
+use abi::call::{Call, FIRST};
 use core::arch::global_asm;
 use core::mem::{offset_of, size_of};
+use kernel_core::lock::Lock;
 use kernel_core::object::{Registers, Thread};
 use x86_64::registers::model_specific::{Efer, EferFlags, LStar, SFMask, Star};
 use x86_64::registers::rflags::RFlags;
@@ -27,6 +28,10 @@ const _: () = assert!(offset_of!(Thread, registers) == 0, "registers come first 
 const _: () = assert!(size_of::<Registers>() == 20 * 8, "the entry code knows every register");
 
 const IA32_FS_BASE: u32 = 0xc000_0100;
+/// One bit for each call that is tried the brief way, by its number after the first.
+static BRIEF: u128 = {
+    1 << (Call::ThreadId as u64 - FIRST) | 1 << (Call::Notify as u64 - FIRST) | 1 << (Call::Wait as u64 - FIRST)
+};
 /// Bytes from one stub to the next.
 const STUB: usize = 16;
 
@@ -127,6 +132,8 @@ global_asm!(
     // Words alone, to or from a server: the short way, with the words where they are.
     "test rdx, rdx",
     "jnz 5f",
+    "cmp byte ptr gs:[{among_others}], 0",
+    "jne 5f",
     "cmp rax, {call_number}",
     "jne 4f",
     "mov rdx, rsp",
@@ -146,7 +153,8 @@ global_asm!(
     "test rax, rax",
     "jz 7f",
     // Out: rax has the registers of the thread that is answered, which came by `syscall` too.
-    "3: load_thread",
+    "3: inc qword ptr gs:[{entries}]",
+    "load_thread",
     "mov rcx, [r8 + {rip}]",
     "mov r11, [r8 + {rflags}]",
     "mov rsp, [r8 + {rsp}]",
@@ -161,7 +169,14 @@ global_asm!(
     "xor edx, edx",
     "5: mov [rsp + {rax}], rax",
     "mov [rsp + {rdx}], rdx",
-    // What is answered at once, with the words where they are.
+    // What may be answered at once, with the words where they are.
+    "lea rcx, [rax - {first_number}]",
+    "cmp rcx, 127",
+    "ja 18f",
+    "bt dword ptr [{brief_numbers}], ecx",
+    "jnc 18f",
+    "cmp byte ptr gs:[{among_others}], 0",
+    "jne 18f",
     "mov rdi, rsp",
     "mov rsi, gs:[{cpu}]",
     "mov rdx, rax",
@@ -169,6 +184,7 @@ global_asm!(
     "call {brief}",
     "test rax, rax",
     "jz 18f",
+    "inc qword ptr gs:[{entries}]",
     "mov rcx, [rax + {rip}]",
     "mov r11, [rax + {rflags}]",
     "mov rsp, [rax + {rsp}]",
@@ -190,7 +206,10 @@ global_asm!(
     "mov rcx, [rax + {fs_base}]",
     "cmp rcx, gs:[{loaded_fs_base}]",
     "jne 8f",
-    "1: cmp qword ptr [rax + {full}], 0",
+    // All that is the thread's is loaded: others may have the kernel.
+    "1: cmp byte ptr gs:[{locked}], 0",
+    "jne 19f",
+    "18: cmp qword ptr [rax + {full}], 0",
     "jne 2f",
     "restore rax",
     "mov rcx, [rax + {rip}]",
@@ -202,6 +221,9 @@ global_asm!(
     "8: load_thread",
     "mov rax, r8",
     "jmp 1b",
+    "19: mov byte ptr gs:[{locked}], 0",
+    "inc dword ptr [rip + {lock} + {turn}]",
+    "jmp 18b",
     // Where `iretq` goes has to be in the user half: a jump elsewhere faults on some processors when it is made already.
     "9: call {astray}",
     "jmp resume_user",
@@ -334,6 +356,11 @@ global_asm!(
     user_bits = const USER_LIMIT.trailing_zeros(),
     astray = sym trap::astray,
     cpu = const offset_of!(PerCpu, cpu),
+    entries = const offset_of!(PerCpu, entries),
+    among_others = const offset_of!(PerCpu, among_others),
+    locked = const offset_of!(PerCpu, locked),
+    lock = sym smp::LOCK,
+    turn = const Lock::TURN,
     registers = const offset_of!(PerCpu, registers),
     user_rsp = const offset_of!(PerCpu, user_rsp),
     stack = const offset_of!(PerCpu, stack),
@@ -344,6 +371,8 @@ global_asm!(
     reply_recv_number = const Call::ReplyRecv as u64,
     call = sym trap::call,
     brief = sym trap::brief,
+    brief_numbers = sym BRIEF,
+    first_number = const FIRST,
     reply_recv = sym trap::reply_recv,
     syscall = sym trap::syscall,
     trap = sym trap::from_user,

@@ -7,7 +7,8 @@
 
 use super::features::Features;
 use super::kernel_space::Direct;
-use super::per_cpu;
+use super::{per_cpu, smp};
+use core::arch::asm;
 use core::cell::UnsafeCell;
 use core::sync::atomic::Ordering::Relaxed;
 use kernel_core::address::FrameNumber;
@@ -51,11 +52,27 @@ pub fn fresh(frame: FrameNumber) {
     }
 }
 
-/// The frame stops being a thread's state: nothing is saved to it any more, and its thread's registers are no longer where an
-/// entry would save them.
-pub fn forget(frame: FrameNumber) {
+/// Puts the state in this processor away, to where any processor can load it from, and forgets whose it was.
+pub fn put_away() {
     let block = per_cpu::this();
-    if block.fpu_area.load(Relaxed) == Direct::pointer(frame) as u64 {
+    let area = block.fpu_area.swap(NOBODY.0.get() as u64, Relaxed);
+    block.registers.store(0, Relaxed);
+    // SAFETY: as in `entry`: the area is a frame of a thread's FPU state, or nobody's; a page is aligned as XSAVE asks and, by
+    // the choice of components, large enough.
+    unsafe {
+        if block.fpu_kind.load(Relaxed) == FX {
+            asm!("fxsave64 [{}]", in(reg) area, options(nostack));
+        } else {
+            let components = block.fpu_components.load(Relaxed);
+            asm!("xsave64 [{}]", in(reg) area, in("eax") components, in("edx") 0, options(nostack));
+        }
+    }
+}
+
+/// The frame stops being a thread's state: no processor saves anything to it any more, and its thread's registers are no
+/// longer where an entry would save them.
+pub fn forget(frame: FrameNumber) {
+    for block in smp::blocks().filter(|block| block.fpu_area.load(Relaxed) == Direct::pointer(frame) as u64) {
         block.fpu_area.store(NOBODY.0.get() as u64, Relaxed);
         block.registers.store(0, Relaxed);
     }

@@ -178,6 +178,29 @@ impl<'a> Builder<'a> {
         virt.wrapping_add(phys.wrapping_sub(first))
     }
 
+    /// The stacks of a processor after the first, each between pages that are not there.
+    pub fn stacks(&mut self, cpu: usize) {
+        for (which, pages) in super::layout::STACK_PAGES.into_iter().enumerate() {
+            let top = super::layout::stack_top(cpu, which);
+            for page in 1..=pages {
+                let entry = self.take().address().0 | PRESENT | WRITE | NO_EXECUTE | GLOBAL | paging::ACCESSED | DIRTY;
+                self.enter(top.wrapping_sub(page.wrapping_mul(PAGE)), 0, entry);
+            }
+        }
+    }
+
+    /// Tables for a processor that starts: the kernel's half, and one page of low memory where it lies. Made last.
+    pub fn low(&mut self, page: u64) -> FrameNumber {
+        let (kernel, low) = (self.root, self.take());
+        for (to, from) in OneToOne.table(low).iter().zip(OneToOne.table(kernel)) {
+            to.store(from.load(Relaxed), Relaxed);
+        }
+        self.root = low;
+        self.enter(page, 0, page | PRESENT | WRITE);
+        self.root = kernel;
+        low
+    }
+
     /// Turns the tables on. The one-to-one mapping ends here.
     pub fn switch(self) {
         KERNEL_ROOT.store(self.root.0, Relaxed);

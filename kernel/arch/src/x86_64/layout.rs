@@ -6,6 +6,7 @@
 //! | 0xffff_8000_0000_0000 | all RAM, writable, never executable (the kernel's own image left out) |
 //! | 0xffff_c000_0000_0000 | arenas of kernel objects, backed page by page |
 //! | 0xffff_e000_0000_0000 | device registers the kernel uses, uncached |
+//! | 0xffff_e040_0000_0000 | stacks of the processors after the first |
 //! | 0xffff_ffff_8000_0000 | the kernel's image |
 //!
 //! Each of the four has one fixed entry in the top-level table, made at boot and copied to every
@@ -28,6 +29,19 @@ pub const ARENAS: u64 = 0xffff_c000_0000_0000;
 pub const ARENAS_LENGTH: u64 = 512 << 30;
 /// Where device registers are mapped.
 pub const DEVICES: u64 = 0xffff_e000_0000_0000;
+/// Where the stacks of the processors after the first are: behind the devices, a large page of addresses each.
+pub const STACKS: u64 = DEVICES + (256 << 30);
+/// Pages of a processor's stacks: main, NMI, double fault, machine check. Each lies above a page that is not there.
+pub const STACK_PAGES: [u64; 4] = [16, 4, 4, 4];
+
+/// One past the highest byte of stack `which` of a processor after the first.
+pub fn stack_top(cpu: usize, which: usize) -> u64 {
+    let pages = STACK_PAGES
+        .iter()
+        .take(which.wrapping_add(1))
+        .fold(0u64, |sum, pages| sum.wrapping_add(*pages).wrapping_add(1));
+    STACKS.wrapping_add((cpu as u64).wrapping_mul(LARGE)).wrapping_add(pages.wrapping_mul(PAGE))
+}
 /// Virtual address less physical address of the kernel's image as linked.
 pub const IMAGE_BASE: u64 = 0xffff_ffff_8000_0000;
 /// One past the highest address user code can have (the lower canonical half).
@@ -41,6 +55,8 @@ pub const INTERRUPT_FIRST: u8 = 48;
 pub const INTERRUPTS: usize = 160;
 /// The local APIC's timer.
 pub const TIMER_VECTOR: u8 = 0xf0;
+/// What processors send each other.
+pub const KICK_VECTOR: u8 = 0xf1;
 /// The local APIC's own errors.
 pub const ERROR_VECTOR: u8 = 0xfe;
 /// The local APIC's spurious vector (low four bits set; SDM 3A, 11.9).

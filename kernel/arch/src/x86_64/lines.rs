@@ -74,7 +74,7 @@ pub fn route(line: u32, id: usize, level: bool, active_low: bool) -> bool {
     let vector = u32::from(INTERRUPT_FIRST).wrapping_add(id as u32);
     let bits = MASKED | if level { LEVEL } else { 0 } | if active_low { ACTIVE_LOW } else { 0 };
     io_apic.write(entry, MASKED);
-    io_apic.write(entry.wrapping_add(1), apic::id() << 24);
+    io_apic.write(entry.wrapping_add(1), apic::boot_id() << 24);
     io_apic.write(entry, bits | vector);
     apic::expect(id);
     true

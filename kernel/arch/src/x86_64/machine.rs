@@ -3,7 +3,8 @@
 use super::kernel_space::{kernel_root, Direct};
 use super::layout::{ARENAS, ARENAS_LENGTH, HUGE, INTERRUPTS, INTERRUPT_FIRST, LARGE, PAGE};
 use super::paging::{self, Tables, ACCESSED, DIRTY, GLOBAL, NO_EXECUTE, PRESENT, USER_ENTRIES, WRITE};
-use super::{apic, clock, console, fpu, idle, lines, per_cpu, port, start, stop, trap};
+use super::per_cpu::{self, PerCpu};
+use super::{apic, clock, console, fpu, idle, lines, port, smp, start, stop, trap};
 use abi::boot::Counter;
 use abi::memory::Protection;
 use core::arch::asm;
@@ -11,7 +12,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use kernel_core::address::{CpuId, FrameNumber, VirtAddr};
 use kernel_core::arena::{ArenaItem, ArenaKind};
 use kernel_core::machine::{Flush, FrameWords, Machine, MessageInterrupt, Scan, Stop, TableMissing, Translation};
-use x86_64::registers::control::Cr3;
+use x86_64::registers::control::{Cr3, Cr4, Cr4Flags};
 
 /// The machine. All its state is in the processor and in the modules' statics.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +26,30 @@ static RESERVED: AtomicU64 = AtomicU64::new(0);
 fn arena_page(kind: ArenaKind, page: usize) -> u64 {
     let start = STARTS.get(kind as usize).map_or(0, |start| start.load(Relaxed));
     start.wrapping_add((page as u64).wrapping_mul(PAGE))
+}
+
+/// Forgets a page of the root that is loaded, or all of them, on this processor.
+pub fn flush_here(page: Option<u64>) {
+    match page {
+        Some(page) => flush_page(page),
+        None => {
+            let (frame, flags) = Cr3::read();
+            // SAFETY: loads what is loaded.
+            unsafe { Cr3::write(frame, flags) };
+            per_cpu::count(&per_cpu::this().flushes);
+        }
+    }
+}
+
+/// Forgets everything, the kernel's half too, on this processor.
+pub fn flush_global() {
+    // SAFETY: turns global pages off, which flushes them, and on again as they were (SDM 3A, 4.10.4.1).
+    unsafe {
+        let control = Cr4::read_raw();
+        Cr4::write_raw(control & !Cr4Flags::PAGE_GLOBAL.bits());
+        Cr4::write_raw(control);
+    }
+    flush_here(None);
 }
 
 fn flush_page(address: u64) {
@@ -69,11 +94,23 @@ impl Machine for X86 {
 
     #[inline(always)]
     fn cpu(&self) -> CpuId {
-        per_cpu::BOOT_CPU
+        per_cpu::id()
     }
 
     fn cpu_count(&self) -> usize {
-        1
+        smp::count()
+    }
+
+    fn kick(&self, cpu: CpuId) {
+        smp::kick(usize::from(cpu.0));
+    }
+
+    fn draw_in(&self, cpu: CpuId) -> bool {
+        smp::draw_in(usize::from(cpu.0))
+    }
+
+    fn is_wanted(&self) -> bool {
+        smp::is_wanted()
     }
 
     fn reserve<T: ArenaItem>(&self, kind: ArenaKind, items: usize) -> &'static [T] {
@@ -113,6 +150,7 @@ impl Machine for X86 {
         let (slot, _) = paging::find(&Direct, kernel_root(), address)?;
         let frame = paging::frame_of(slot.swap(0, Relaxed));
         flush_page(address);
+        smp::arena_changed();
         Some(frame)
     }
 
@@ -168,6 +206,7 @@ impl Machine for X86 {
 
     fn space_release(&self, root: FrameNumber) {
         per_cpu::leave_root(root);
+        smp::leave_root(root);
     }
 
     #[inline]
@@ -209,24 +248,17 @@ impl Machine for X86 {
 
     fn take_table(&self, root: FrameNumber) -> Option<FrameNumber> {
         // The processor may walk a loaded root at any time, so its tables can't go before it does.
-        per_cpu::leave_root(root);
+        self.space_release(root);
         paging::take_table(&Direct, root)
     }
 
     fn flush(&self, root: FrameNumber, page: Option<VirtAddr>) {
-        let block = per_cpu::this();
         // Another root's translations went when this one was loaded: no process-context ids are used.
-        if block.root.load(Relaxed) != root.0 {
-            return;
+        if per_cpu::this().root.load(Relaxed) == root.0 {
+            flush_here(page.map(|page| page.0));
         }
-        match page {
-            Some(page) => flush_page(page.0),
-            None => {
-                let (frame, flags) = Cr3::read();
-                // SAFETY: loads what is loaded.
-                unsafe { Cr3::write(frame, flags) };
-                per_cpu::count(&block.flushes);
-            }
+        if smp::many() {
+            smp::flush(root, page.map(|page| page.0));
         }
     }
 
@@ -254,7 +286,7 @@ impl Machine for X86 {
     }
 
     fn interrupt_pending(&self) -> bool {
-        idle::pending()
+        idle::pending() || smp::is_wanted()
     }
 
     fn line_route(&self, line: u32, id: usize, level: bool, active_low: bool) -> bool {
@@ -267,7 +299,7 @@ impl Machine for X86 {
 
     /// SDM 3A, 10.11: fixed delivery, edge, to the boot processor by its physical id.
     fn message_interrupt(&self, id: usize) -> Option<MessageInterrupt> {
-        let target = apic::id();
+        let target = apic::boot_id();
         if id >= INTERRUPTS || target > 0xff {
             return None;
         }
@@ -305,16 +337,18 @@ impl Machine for X86 {
     }
 
     fn counters(&self, out: &mut [u64]) {
-        let block = per_cpu::this();
+        let sum = |field: fn(&PerCpu) -> &AtomicU64| {
+            smp::blocks().fold(0u64, |sum, block| sum.wrapping_add(field(block).load(Relaxed)))
+        };
         let values = [
-            (Counter::KernelEntries, block.entries.load(Relaxed)),
-            (Counter::RootLoads, block.root_loads.load(Relaxed)),
-            (Counter::TlbFlushes, block.flushes.load(Relaxed)),
-            (Counter::Interrupts, block.interrupts.load(Relaxed)),
+            (Counter::KernelEntries, sum(|block| &block.entries)),
+            (Counter::RootLoads, sum(|block| &block.root_loads)),
+            (Counter::TlbFlushes, sum(|block| &block.flushes)),
+            (Counter::Interrupts, sum(|block| &block.interrupts)),
             (Counter::EntryTsc, start::entry_tsc()),
             (Counter::InitTsc, trap::first_user_tsc()),
             (Counter::TscHz, clock::hz()),
-            (Counter::IdleNs, block.idle_ns.load(Relaxed)),
+            (Counter::IdleNs, sum(|block| &block.idle_ns)),
         ];
         for (counter, value) in values {
             if let Some(slot) = out.get_mut(counter as usize) {

@@ -13,6 +13,7 @@
 //! - [`kernel_space`]: the kernel's half of every address space
 //! - [`descriptors`], [`entry`], [`trap`]: segments and gates, the assembly, what follows from each entry
 //! - [`per_cpu`], [`fpu`], [`idle`]: what belongs to a processor, the FPU state of threads, waiting
+//! - [`smp`], [`trampoline`]: the other processors: what they are asked, how they start
 //! - [`apic`], [`lines`], [`clock`]: interrupts and time
 //! - [`port`], [`console`], [`stop`], [`panic`]: ports, early console, the ways out
 //! - [`window`]: how long interrupts are off, in the measuring build
@@ -29,6 +30,6 @@ macro_rules! bare {
     ($($name:ident)+) => { $(#[cfg(target_os = "none")] pub mod $name;)+ };
 }
 bare! {
-    apic clock console descriptors early entry fpu idle kernel_space lines machine panic per_cpu platform port start
-    stop trap window
+    apic clock console descriptors early entry fpu idle kernel_space lines machine panic per_cpu platform port smp start
+    stop trampoline trap window
 }

@@ -5,8 +5,11 @@
 //! knows the offsets of the first fields.
 
 use super::kernel_space;
+use core::arch::asm;
+use core::mem::offset_of;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicU8, Ordering::Relaxed};
 use kernel_core::address::{CpuId, FrameNumber};
+use kernel_core::kernel::CPUS;
 use x86_64::registers::control::{Cr3, Cr3Flags};
 use x86_64::registers::model_specific::{GsBase, KernelGsBase};
 use x86_64::structures::paging::PhysFrame;
@@ -27,6 +30,12 @@ pub struct PerCpu {
     pub own: AtomicU64,
     /// Whether SMAP is on: then entries from user mode clear AC.
     pub smap: AtomicU64,
+    /// Its number.
+    pub id: AtomicU64,
+    /// Whether it holds the kernel's lock: then the way out gives it back.
+    pub locked: AtomicBool,
+    /// Whether other processors run too: then nothing goes the short ways that take no lock.
+    pub among_others: AtomicBool,
     /// The root that is loaded.
     pub root: AtomicU32,
     /// XSAVE's components of FPU states.
@@ -51,44 +60,73 @@ pub struct PerCpu {
     pub interrupts: AtomicU64,
     /// Nanoseconds spent waiting.
     pub idle_ns: AtomicU64,
-    /// Whether the first user instruction was reached.
-    pub entered_user: AtomicBool,
+    /// What other processors ask of it: bits of [`super::smp`]. They write this; all else is its own.
+    pub requests: AtomicU32,
+    /// Its local APIC's id.
+    pub apic_id: AtomicU32,
+    /// The state of the arenas' addresses that its TLB knows ([`super::smp::lock`]).
+    pub arenas_seen: AtomicU32,
+    /// Whether it waits for the kernel's lock with a call of its thread.
+    pub about_to_call: AtomicBool,
 }
 
-static BOOT: PerCpu = PerCpu {
-    registers: AtomicU64::new(0),
-    user_rsp: AtomicU64::new(0),
-    stack: AtomicU64::new(0),
-    cpu: AtomicU64::new(0),
-    own: AtomicU64::new(0),
-    smap: AtomicU64::new(0),
-    root: AtomicU32::new(0),
-    fpu_components: AtomicU32::new(0),
-    fpu_area: AtomicU64::new(0),
-    fpu_kind: AtomicU8::new(0),
-    idle_vector: AtomicU32::new(0),
-    fs_base: AtomicU64::new(0),
-    deadline_ns: AtomicU64::new(0),
-    entries: AtomicU64::new(0),
-    root_loads: AtomicU64::new(0),
-    flushes: AtomicU64::new(0),
-    interrupts: AtomicU64::new(0),
-    idle_ns: AtomicU64::new(0),
-    entered_user: AtomicBool::new(false),
-};
-
-extern "C" {
-    static __stack_main: u8;
+impl PerCpu {
+    const fn new() -> PerCpu {
+        PerCpu {
+            registers: AtomicU64::new(0),
+            user_rsp: AtomicU64::new(0),
+            stack: AtomicU64::new(0),
+            cpu: AtomicU64::new(0),
+            own: AtomicU64::new(0),
+            smap: AtomicU64::new(0),
+            id: AtomicU64::new(0),
+            locked: AtomicBool::new(false),
+            among_others: AtomicBool::new(false),
+            root: AtomicU32::new(0),
+            fpu_components: AtomicU32::new(0),
+            fpu_area: AtomicU64::new(0),
+            fpu_kind: AtomicU8::new(0),
+            idle_vector: AtomicU32::new(0),
+            fs_base: AtomicU64::new(0),
+            deadline_ns: AtomicU64::new(0),
+            entries: AtomicU64::new(0),
+            root_loads: AtomicU64::new(0),
+            flushes: AtomicU64::new(0),
+            interrupts: AtomicU64::new(0),
+            idle_ns: AtomicU64::new(0),
+            requests: AtomicU32::new(0),
+            apic_id: AtomicU32::new(0),
+            arenas_seen: AtomicU32::new(0),
+            about_to_call: AtomicBool::new(false),
+        }
+    }
 }
 
-/// The boot processor.
-pub const BOOT_CPU: CpuId = CpuId(0);
+static BLOCKS: [PerCpu; CPUS] = [const { PerCpu::new() }; CPUS];
 
-/// This processor's block. One processor runs, so it is the boot processor's; with more, this reads
-/// `own` through GS.
+/// The block of a processor.
+#[inline]
+pub fn block(cpu: usize) -> &'static PerCpu {
+    BLOCKS.get(cpu).expect("invariant: a processor that there is")
+}
+
+/// This processor's block.
 #[inline(always)]
 pub fn this() -> &'static PerCpu {
-    &BOOT
+    let own: *const PerCpu;
+    // SAFETY: 1. GS base is the address of this processor's block from `initialise` on, in all kernel code, and the block
+    // holds its own address; 2. it is one of BLOCKS and lives for ever; 3. kernel code never changes processors, so the
+    // answer may be kept (`pure`).
+    unsafe {
+        asm!("mov {}, gs:[{own}]", out(reg) own, own = const offset_of!(PerCpu, own), options(pure, nomem, nostack, preserves_flags));
+        &*own
+    }
+}
+
+/// This processor.
+#[inline(always)]
+pub fn id() -> CpuId {
+    CpuId(this().id.load(Relaxed) as u8)
 }
 
 /// Adds one to a counter that only its own processor writes.
@@ -97,12 +135,13 @@ pub fn count(counter: &AtomicU64) {
     counter.store(counter.load(Relaxed).wrapping_add(1), Relaxed);
 }
 
-/// Points GS at the boot processor's block.
-pub fn initialise(smap: bool) {
-    let block = this();
-    let address = &raw const BOOT as u64;
+/// Points GS at a processor's block, on that processor. `stack`: the top of its main stack.
+pub fn initialise(cpu: usize, stack: u64, smap: bool) {
+    let block = block(cpu);
+    let address = &raw const *block as u64;
     block.own.store(address, Relaxed);
-    block.stack.store(&raw const __stack_main as u64, Relaxed);
+    block.id.store(cpu as u64, Relaxed);
+    block.stack.store(stack, Relaxed);
     block.smap.store(u64::from(smap), Relaxed);
     GsBase::write(VirtAddr::new_truncate(address));
     KernelGsBase::write(VirtAddr::zero());

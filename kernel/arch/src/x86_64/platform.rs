@@ -7,14 +7,15 @@ use super::kernel_space::Builder;
 use super::layout::{page_down, page_up, DIRECT, MEMORY_END, PAGE};
 use super::memory_map::{self, Over};
 use super::stop::StopRegisters;
-use super::{apic, descriptors, early, entry, fpu, lines, per_cpu, stop};
+use super::{apic, descriptors, early, entry, fpu, lines, per_cpu, stop, trampoline};
 use abi::boot::{BootInfo, RegionKind};
+use kernel_core::kernel::CPUS;
 use raw_cpuid::CpuId;
 use x86_64::registers::control::{Cr0, Cr0Flags, Cr4};
 use x86_64::registers::model_specific::Msr;
 
 /// What the firmware's tables say about the machine, as far as this layer needs it.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Platform {
     /// Physical address of the local APICs' registers.
     pub local_apic: u64,
@@ -28,6 +29,12 @@ pub struct Platform {
     pub pm_timer: Option<(u16, u32)>,
     /// How to stop.
     pub stop: StopRegisters,
+    /// APIC ids of the processors, this one among them; the first `processor_count` count.
+    pub processors: [u32; CPUS],
+    /// How many there are.
+    pub processor_count: usize,
+    /// The most that are to be used.
+    pub processor_limit: usize,
 }
 
 /// What was found and measured.
@@ -77,15 +84,46 @@ fn take_used(info: &mut BootInfo) {
     take(info, info.initfs_start, info.initfs_start.saturating_add(info.initfs_length));
 }
 
+/// A page of low memory that nobody uses: the last of a usable range, and not the first of all, where the firmware's
+/// vectors are.
+fn low_page(info: &BootInfo) -> Option<u64> {
+    let mut usable = info.regions().iter().filter(|r| r.kind == RegionKind::Usable as u32 && r.start < LOW);
+    usable.find_map(|r| {
+        let page = page_down(r.start.wrapping_add(r.length).min(LOW)).checked_sub(PAGE)?;
+        (page >= page_up(r.start) && page > 0).then_some(page)
+    })
+}
+
+/// Sets the registers that all processors have alike, with the kernel's tables loaded.
+pub fn set_registers(features: &Features) {
+    let cleared = Cr0Flags::EMULATE_COPROCESSOR | Cr0Flags::TASK_SWITCHED | Cr0Flags::ALIGNMENT_MASK;
+    // SAFETY: PAT as after reset, which is what the mappings were made for. Without SYSENTER's code segment that
+    // instruction faults; no debug registers and no local descriptor table are in use. CR4 follows from CPUID; it keeps
+    // PAE on and turns protections on that no mapping of the kernel's offends. CR0: write protection, no
+    // FPU emulation or lazy switching.
+    unsafe {
+        Msr::new(IA32_PAT).write(PAT);
+        Msr::new(IA32_SYSENTER_CS).write(0);
+        core::arch::asm!("lldt {0:x}", "mov dr7, {1}", in(reg) 0u64, in(reg) DEBUG_OFF, options(nomem, nostack, preserves_flags));
+        Cr4::write_raw(features.control());
+        Cr0::update(|flags| {
+            flags.remove(cleared);
+            flags.insert(Cr0Flags::WRITE_PROTECT | Cr0Flags::MONITOR_COPROCESSOR | Cr0Flags::NUMERIC_ERROR);
+        });
+    }
+}
+
 /// Takes over. Does not come back where something is missing that the kernel can't do without.
 pub fn initialise(info: &mut BootInfo, platform: &Platform) -> Report {
     let features = Features::read(&CpuId::new());
     if let Some(missing) = features.missing() {
         early::refuse(missing);
     }
+    let low = low_page(info);
     take_used(info);
-    descriptors::initialise();
-    per_cpu::initialise(features.smap);
+    let stacks = descriptors::boot_stacks();
+    descriptors::initialise(0, stacks);
+    per_cpu::initialise(0, stacks[0], features.smap);
 
     let mut builder = Builder::new(info, features.huge_pages);
     builder.roots();
@@ -94,22 +132,13 @@ pub fn initialise(info: &mut BootInfo, platform: &Platform) -> Report {
     let local_apic = (!features.x2apic).then(|| builder.device(platform.local_apic, REGISTERS));
     let io_apics = platform.io_apics.map(|(at, first)| (if at != 0 { builder.device(at, REGISTERS) } else { 0 }, first));
     let hpet = platform.hpet.map(|at| builder.device(at, REGISTERS));
-    // SAFETY: PAT as after reset, which is what the mappings were made for. Without SYSENTER's code segment that
-    // instruction faults; no debug registers and no local descriptor table are in use. CR4 follows from CPUID; it keeps
-    // PAE on and turns protections on that no mapping made above offends. CR0: write protection, no
-    // FPU emulation or lazy switching.
-    unsafe {
-        Msr::new(IA32_PAT).write(PAT);
-        Msr::new(IA32_SYSENTER_CS).write(0);
-        core::arch::asm!("lldt {0:x}", "mov dr7, {1}", in(reg) 0u64, in(reg) DEBUG_OFF, options(nomem, nostack, preserves_flags));
-        builder.switch();
-        Cr4::write_raw(features.control());
-        let cleared = Cr0Flags::EMULATE_COPROCESSOR | Cr0Flags::TASK_SWITCHED | Cr0Flags::ALIGNMENT_MASK;
-        Cr0::update(|flags| {
-            flags.remove(cleared);
-            flags.insert(Cr0Flags::WRITE_PROTECT | Cr0Flags::MONITOR_COPROCESSOR | Cr0Flags::NUMERIC_ERROR);
-        });
-    }
+    let others = platform.processor_count.min(platform.processor_limit).saturating_sub(1);
+    let low = low.filter(|_| others > 0).map(|page| {
+        (1..=others).for_each(|cpu| builder.stacks(cpu));
+        (page, builder.low(page))
+    });
+    builder.switch();
+    set_registers(&features);
     fpu::initialise(&features);
     entry::initialise();
     if platform.has_8259 {
@@ -124,6 +153,11 @@ pub fn initialise(info: &mut BootInfo, platform: &Platform) -> Report {
     let references = [hpet.map(Reference::Hpet), platform.pm_timer.map(|(port, bits)| Reference::PmTimer(port, bits)), Some(Reference::Pit)];
     for reference in references.into_iter().flatten() {
         if let Ok((tsc_hz, timer_hz)) = clock::initialise(reference) {
+            if let Some((page, root)) = low {
+                let me = apic::boot_id();
+                let ids = platform.processors.into_iter().take(platform.processor_count);
+                trampoline::start(ids.filter(move |id| *id != me).take(others), page, root, &features);
+            }
             return Report { features, tsc_hz, timer_hz, reference };
         }
     }

@@ -7,7 +7,7 @@
 //! register), 7.4.2 (`_S5`); the reset control register 0xcf9 (PIIX3, ICH9); the keyboard
 //! controller's pulse command.
 
-use super::{console, port, window};
+use super::{console, port, smp, window};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use kernel_core::machine::Stop;
 
@@ -113,6 +113,7 @@ fn pause() {
 
 /// Stops the machine.
 pub fn stop(how: Stop) -> ! {
+    smp::halt_others();
     window::tell();
     match how {
         Stop::Exit(value) => {

@@ -1,13 +1,12 @@
 //! What each way into the kernel does, in Rust: call the core, follow what it
 //! says.
 
-use super::layout::{ERROR_VECTOR, INTERRUPTS, INTERRUPT_FIRST, TIMER_VECTOR};
+use super::layout::{ERROR_VECTOR, INTERRUPTS, INTERRUPT_FIRST, KICK_VECTOR, TIMER_VECTOR};
 use super::machine::X86;
-use super::per_cpu::{self, BOOT_CPU};
-use super::{apic, clock, idle, window};
+use super::{apic, clock, fpu, idle, per_cpu, smp, stop, window};
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use kernel_core::fault::Fault;
 use kernel_core::ipc::fast::Other;
 use kernel_core::object::{Cpu, Registers, Thread};
@@ -16,11 +15,13 @@ use spin::Once;
 use x86_64::registers::control::Cr2;
 
 struct Global(UnsafeCell<MaybeUninit<Kernel<X86>>>);
-// SAFETY: one processor runs, and entries do not nest.
+// SAFETY: entries do not nest, and each holds the lock's exclusive side where more than one processor runs.
 unsafe impl Sync for Global {}
 
 static KERNEL: Global = Global(UnsafeCell::new(MaybeUninit::uninit()));
 static READY: AtomicBool = AtomicBool::new(false);
+/// Whether [`run`] was called: other processors wait for it.
+static RUNNING: AtomicBool = AtomicBool::new(false);
 static WATCH: Once<Watch> = Once::new();
 /// The time-stamp counter when a thread first ran.
 static FIRST_USER: AtomicU64 = AtomicU64::new(0);
@@ -40,43 +41,54 @@ pub fn first_user_tsc() -> u64 {
     FIRST_USER.load(Relaxed)
 }
 
-/// The kernel, for an entry.
+/// The kernel, for an entry, with the lock taken, which is given back on the way out (`entry`). `calls`: with a call of the
+/// thread that runs here.
 ///
 /// # Safety
-/// Called from an entry alone, once, after `keep`; the reference ends with the entry.
-unsafe fn entered() -> &'static mut Kernel<X86> {
-    per_cpu::count(&per_cpu::this().entries);
-    // SAFETY: the caller's duty; entries do not nest.
+/// Called from an entry alone, once, after `keep`; the reference ends with the entry, or before the lock is given back.
+#[inline(always)]
+unsafe fn entered(calls: bool) -> &'static mut Kernel<X86> {
+    let block = per_cpu::this();
+    per_cpu::count(&block.entries);
+    if block.among_others.load(Relaxed) {
+        smp::lock(calls);
+    }
+    // SAFETY: the caller's duty; nobody else has the lock, and entries do not nest.
     unsafe { (*KERNEL.0.get()).assume_init_mut() }
+}
+
+/// The kernel, for the short ways of the only processor.
+///
+/// # Safety
+/// Called from an entry alone, where there are no others (`among_others`), with which the reference ends.
+#[inline(always)]
+unsafe fn alone() -> &'static Kernel<X86> {
+    // SAFETY: the caller's duty.
+    unsafe { (*KERNEL.0.get()).assume_init_ref() }
 }
 
 /// `syscall` was executed; its registers are saved.
 pub extern "C" fn syscall() -> *const Registers {
     // SAFETY: an entry.
-    let kernel = unsafe { entered() };
+    let kernel = unsafe { entered(true) };
     window::open(None);
-    let next = kernel.syscall(BOOT_CPU);
+    let next = kernel.syscall(per_cpu::id());
     follow(kernel, next)
 }
 
 /// `call` was executed with words alone: the short way, or null where that is not to be had. Its registers but for rax, rdx
 /// and the words are saved. The entry code passes the thread whose registers these are, and the processor's `Cpu`.
 pub extern "C" fn call(session: u64, tag: u64, caller: &'static Thread, cpu: &'static Cpu) -> *const Registers {
-    // SAFETY: an entry.
-    let kernel = unsafe { entered() };
     window::open(Some(256));
-    registers_of(kernel.call_fast(cpu, caller, session, tag))
+    // SAFETY: an entry.
+    registers_of(unsafe { alone() }.call_fast(cpu, caller, session, tag))
 }
 
 /// Any call: the registers of its thread, which has its answer already, or null where it is not one of those.
 pub extern "C" fn brief(caller: &'static Thread, cpu: &'static Cpu, number: u64) -> *const Registers {
     // SAFETY: an entry.
-    let kernel = unsafe { (*KERNEL.0.get()).assume_init_ref() };
-    match kernel.call_brief(cpu, caller, number) {
-        true => {
-            per_cpu::count(&per_cpu::this().entries);
-            &raw const caller.registers
-        }
+    match unsafe { alone() }.call_brief(cpu, caller, number) {
+        true => &raw const caller.registers,
         false => core::ptr::null(),
     }
 }
@@ -89,10 +101,9 @@ pub extern "C" fn reply_recv(
     cpu: &'static Cpu,
     reply: u64,
 ) -> *const Registers {
-    // SAFETY: an entry.
-    let kernel = unsafe { entered() };
     window::open(Some(256 | 2));
-    registers_of(kernel.reply_receive_fast(cpu, server, endpoint, tag, reply))
+    // SAFETY: an entry.
+    registers_of(unsafe { alone() }.reply_receive_fast(cpu, server, endpoint, tag, reply))
 }
 
 /// The registers of a thread that the short way leads to.
@@ -103,20 +114,28 @@ fn registers_of(to: Option<Other>) -> *const Registers {
 
 /// The thread to go on with would go outside the user half.
 pub extern "C" fn astray() -> *const Registers {
-    // SAFETY: on the way out of an entry, whose reference has ended.
-    let kernel = unsafe { entered() };
-    let next = kernel.fault(BOOT_CPU, Fault { vector: 13, code: 0, address: 0 });
+    // SAFETY: on the way out of an entry, whose reference has ended, and which has given the lock back.
+    let kernel = unsafe { entered(false) };
+    let next = kernel.fault(per_cpu::id(), Fault { vector: 13, code: 0, address: 0 });
     follow(kernel, next)
 }
 
 /// A fault or an interrupt in user mode; its registers are saved.
 pub extern "C" fn from_user(vector: u64, code: u64) -> *const Registers {
+    if vector == u64::from(KICK_VECTOR) {
+        apic::end_of_interrupt();
+        if !smp::answer() {
+            // The thread goes on: its registers are where they were saved to.
+            return per_cpu::this().registers.load(Relaxed) as *const Registers;
+        }
+    }
     // SAFETY: an entry.
-    let kernel = unsafe { entered() };
+    let kernel = unsafe { entered(false) };
     window::open(Some(vector));
     let next = if vector < 32 {
+        // No other fault can have come meanwhile.
         let address = if vector == 14 { Cr2::read_raw() } else { 0 };
-        kernel.fault(BOOT_CPU, Fault { vector, code, address })
+        kernel.fault(per_cpu::id(), Fault { vector, code, address })
     } else {
         interrupt(kernel, vector as u8)
     };
@@ -126,57 +145,79 @@ pub extern "C" fn from_user(vector: u64, code: u64) -> *const Registers {
 /// What an interrupt leads to. Acknowledged here, after a level-triggered line was masked by the core.
 fn interrupt(kernel: &mut Kernel<X86>, vector: u8) -> Next {
     let block = per_cpu::this();
+    let cpu = per_cpu::id();
     match vector {
         TIMER_VECTOR => {
             block.deadline_ns.store(0, Relaxed);
             apic::end_of_interrupt();
-            kernel.timer(BOOT_CPU)
+            kernel.timer(cpu)
         }
         ERROR_VECTOR => {
             let status = apic::error();
             apic::end_of_interrupt();
             log::warn!("the local APIC reports error {status:#x}");
-            kernel.leave(BOOT_CPU)
+            kernel.leave(cpu)
         }
         _ => match usize::from(vector).checked_sub(usize::from(INTERRUPT_FIRST)) {
             Some(id) if id < INTERRUPTS => {
                 per_cpu::count(&block.interrupts);
-                let next = kernel.interrupt(BOOT_CPU, id);
+                let next = kernel.interrupt(cpu, id);
                 apic::end_of_interrupt();
                 next
             }
-            // Spurious: of the local APIC, which wants no acknowledgement, or of the old controllers.
-            _ => kernel.leave(BOOT_CPU),
+            // Another processor's, answered already; or spurious: of the local APIC, which wants no acknowledgement, or of the old controllers.
+            _ => kernel.leave(cpu),
         },
     }
 }
 
-/// Answers the registers of the thread to run, after waiting while there is none.
+/// Answers the registers of the thread to run, after waiting while there is none. Another processor that wants them to be
+/// final draws this one in, which works only once it is back in user mode: so they may be read after the lock is given back.
 #[inline(always)]
-fn follow(kernel: &mut Kernel<X86>, next: Next) -> *const Registers {
+fn follow(kernel: &'static mut Kernel<X86>, next: Next) -> *const Registers {
     window::close(match next {
-        Next::Run(id) => &raw const kernel.threads.at(id).registers,
-        Next::Idle => wait(kernel),
+        Next::Run(id) if !smp::many() || kernel.threads.at(id).may_run_on(per_cpu::id()) => {
+            &raw const kernel.threads.at(id).registers
+        }
+        _ => follow_far(next),
     })
 }
 
+/// Nothing to run: waits for an interrupt, without the lock. Or others are to go first: then only what is pending is taken.
+/// Or a thread came here that may not stay.
 #[inline(never)]
-fn wait(kernel: &mut Kernel<X86>) -> *const Registers {
+fn follow_far(mut next: Next) -> *const Registers {
     let block = per_cpu::this();
+    let cpu = per_cpu::id();
     loop {
-        if let Some(watch) = WATCH.get() {
+        // SAFETY: the lock is held, where there is one; each turn of this loop has a reference of its own, and the one of
+        // the entry has ended with the call of this function.
+        let kernel = unsafe { (*KERNEL.0.get()).assume_init_mut() };
+        if let Next::Run(id) = next {
+            if kernel.threads.at(id).may_run_on(cpu) {
+                return &raw const kernel.threads.at(id).registers;
+            }
+            next = kernel.reschedule(cpu);
+            continue;
+        }
+        if let Some(watch) = WATCH.get().filter(|_| next == Next::Idle) {
             watch(kernel);
+        }
+        if smp::many() {
+            // Whoever ran here last may run elsewhere meanwhile.
+            fpu::put_away();
+            smp::unlock();
         }
         let start = clock::now_ns();
         window::close(core::ptr::null());
-        let vector = idle::wait();
+        let vector = if next == Next::Idle || idle::pending() { idle::wait() } else { KICK_VECTOR };
         window::open(Some(u64::from(vector)));
-        let waited = clock::now_ns().wrapping_sub(start);
-        block.idle_ns.store(block.idle_ns.load(Relaxed).wrapping_add(waited), Relaxed);
-        per_cpu::count(&block.entries);
-        if let Next::Run(id) = interrupt(kernel, vector) {
-            return &raw const kernel.threads.at(id).registers;
+        if next == Next::Idle {
+            let waited = clock::now_ns().wrapping_sub(start);
+            block.idle_ns.store(block.idle_ns.load(Relaxed).wrapping_add(waited), Relaxed);
         }
+        // SAFETY: an entry, by the interrupt; the reference from before is not used any more.
+        next = interrupt(unsafe { entered(false) }, vector);
     }
 }
 
@@ -196,13 +237,22 @@ pub extern "C" fn from_kernel(vector: u64, code: u64, pushed: &mut Pushed) {
         defect(vector, code, pushed);
     }
     const INTERRUPTS_ON: u64 = 1 << 9;
-    per_cpu::this().idle_vector.store(vector as u32, Relaxed);
     // One at a time: the wait goes on with interrupts off.
     pushed.rflags &= !INTERRUPTS_ON;
+    if vector == u64::from(KICK_VECTOR) {
+        apic::end_of_interrupt();
+        if !smp::answer() {
+            return;
+        }
+    }
+    per_cpu::this().idle_vector.store(vector as u32, Relaxed);
 }
 
 /// An NMI, a double fault or a machine check, whatever ran.
 pub extern "C" fn fatal(vector: u64, code: u64, pushed: &mut Pushed) -> ! {
+    if vector == 2 && smp::is_stopping() {
+        stop::halt();
+    }
     defect(vector, code, pushed)
 }
 
@@ -226,15 +276,30 @@ fn defect(vector: u64, code: u64, pushed: &Pushed) -> ! {
     );
 }
 
-/// Starts running threads. `watch` is called whenever there is nothing to run. Never comes back.
+/// Starts running threads, on all processors. `watch` is called whenever there is nothing to run on one. Never comes back.
 pub fn run(watch: Watch) -> ! {
     WATCH.call_once(|| watch);
-    // SAFETY: the one call at the end of boot, after `keep`; not nested in an entry.
-    let kernel = unsafe { entered() };
+    RUNNING.store(true, Release);
+    (1..smp::count()).for_each(smp::kick);
+    begin()
+}
+
+/// A processor after the first is ready: it waits for [`run`], then runs threads.
+pub fn join() -> ! {
+    while !RUNNING.load(Acquire) {
+        idle::wait();
+    }
+    begin()
+}
+
+fn begin() -> ! {
+    // SAFETY: the one call on each processor at the end of its start, after `keep`; not nested in an entry.
+    let kernel = unsafe { entered(false) };
     per_cpu::this().cpu.store(&raw const *kernel.here() as u64, Relaxed);
-    let next = kernel.reschedule(BOOT_CPU);
+    let next = kernel.reschedule(per_cpu::id());
     let registers = follow(kernel, next);
-    FIRST_USER.store(clock::tsc(), Relaxed);
-    // SAFETY: boot's stack holds nothing that is used again.
+    // The first one counts.
+    let _ = FIRST_USER.compare_exchange(0, clock::tsc(), Relaxed, Relaxed);
+    // SAFETY: the start's stack holds nothing that is used again.
     unsafe { super::entry::leave(registers) }
 }

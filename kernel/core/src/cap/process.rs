@@ -142,6 +142,12 @@ impl<M: Machine> Kernel<M> {
             self.reap_later(Reap::Process(id));
             // None of its threads comes before its end.
             self.reap_urge(process.priority_limit.get());
+            // On the other processors nothing of it runs any more when this returns; here, the way out sees to it.
+            let here = self.here();
+            for cpu in self.cpus.iter().filter(|cpu| !core::ptr::eq(*cpu, here)) {
+                let of_it = |thread: &Id<crate::object::Thread>| self.threads[*thread].process.get() == Some(id);
+                cpu.current.get().filter(of_it).into_iter().for_each(|thread| self.thread_end(thread));
+            }
         }
     }
 

@@ -58,6 +58,7 @@ impl<M: Machine> Kernel<M> {
                 self.wait_end(id);
                 self.page_wait_over(id);
             }
+            ThreadState::Running if self.take_off(id) => self.make_ready(id),
             ThreadState::Ready | ThreadState::Running => self.upcall_begin(id),
             _ if thread.faulting.get() => {}
             ThreadState::AwaitingReply => {

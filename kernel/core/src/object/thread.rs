@@ -100,6 +100,8 @@ pub struct Thread {
     pub priority: Field<u8>,
     /// The processor it runs on, is ready for, or ran on last.
     pub cpu: Field<CpuId>,
+    /// The processors it may run on, a bit each; 0: all.
+    pub affinity: Field<u64>,
     /// Sending: whether an answer is wanted (`call`) or not (`send`).
     pub wants_reply: Field<bool>,
     /// Cached: the account of its process, told to servers with each message.

@@ -91,7 +91,7 @@ impl<M: Machine> Kernel<M> {
             }
             ThreadState::Running => {
                 thread.priority.set(priority);
-                self.cpu_of(thread).attention.set(true);
+                self.attend(thread.cpu.get());
                 None
             }
             ThreadState::Sending => {
@@ -146,7 +146,7 @@ impl<M: Machine> Kernel<M> {
         let cpu = self.cpu_of(thread);
         let running = self.running(cpu).map(|id| &self.threads[id]);
         if running.is_none_or(|t| t.priority.get() <= thread.priority.get()) {
-            cpu.attention.set(true);
+            self.attend(thread.cpu.get());
         }
     }
 }

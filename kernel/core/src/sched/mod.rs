@@ -10,11 +10,13 @@
 //! - [`deadline`]: waits that end at a time, and timers
 //! - [`donation`]: priorities inherited along calls
 //! - [`pick`]: what runs next, blocking and waking
+//! - [`place`]: which processor a thread runs on
 //! - [`suspend`]: threads stopped and looked at by others
 
 pub mod deadline;
 pub mod donation;
 pub mod pick;
+pub mod place;
 pub mod queue;
 pub mod suspend;
 

@@ -38,6 +38,7 @@ impl<M: Machine> Kernel<M> {
             self.upcall_begin(id);
         }
         thread.state.set(ThreadState::Ready);
+        self.place(thread);
         self.ready_insert(id, false);
         self.notice(thread);
     }
@@ -101,6 +102,9 @@ impl<M: Machine> Kernel<M> {
         // What is left to be reaped is seen to on every way out.
         cpu.attention.set(self.reap_pending());
         let now = self.machine.now_ns();
+        // It came by a direct switch, or has just been bound to other processors.
+        let strayed = self.running(cpu).filter(|id| !self.threads[*id].may_run_on(cpu_id));
+        strayed.into_iter().for_each(|id| self.make_ready(id));
         let current = self.running(cpu);
         let top = cpu.queue.top();
         let keep = match (current, top) {
@@ -122,7 +126,7 @@ impl<M: Machine> Kernel<M> {
             cpu.payer.set(keep);
         }
         let next = keep.or_else(|| {
-            let next = self.ready_take(cpu);
+            let next = self.ready_take(cpu).or_else(|| self.steal(cpu_id));
             self.dispatch_slice(cpu, next, now);
             next
         });
@@ -146,7 +150,11 @@ impl<M: Machine> Kernel<M> {
         let thread = &self.threads[id];
         thread.state.set(ThreadState::Ready);
         thread.slice_ns.set(if left == 0 { 0 } else { SLICE_NS.saturating_sub(left) });
+        self.place(thread);
         self.ready_insert(id, left != 0);
+        if !core::ptr::eq(self.cpu_of(thread), cpu) {
+            self.notice(thread);
+        }
     }
 
     /// Begins a slice.
@@ -192,7 +200,8 @@ impl<M: Machine> Kernel<M> {
     /// cancelled one. Its process and the frames it holds are the caller's business.
     pub fn thread_stop(&self, id: Id<Thread>) {
         let thread = &self.threads[id];
-        // Running, or just blocked by a call that ends its process: then nobody was picked in its place yet.
+        self.take_off(id);
+        // Running here, or just blocked by a call that ends its process: then nobody was picked in its place yet.
         for slot in self.cpus.iter().filter(|slot| slot.current.get() == Some(id)) {
             slot.current.set(None);
         }

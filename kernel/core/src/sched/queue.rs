@@ -48,7 +48,7 @@ impl RunQueue {
         all
     }
 
-    fn head(&self, priority: u8) -> &ListHead {
+    pub(crate) fn head(&self, priority: u8) -> &ListHead {
         let row = self.heads.get(usize::from(priority >> 4));
         row.and_then(|row| row.get(usize::from(priority & 15))).expect("invariant: a list for each priority")
     }

@@ -28,7 +28,10 @@ impl<M: Machine> Kernel<M> {
                 self.ready_remove(id);
                 thread.state.set(ThreadState::Suspended);
             }
-            ThreadState::Running => thread.state.set(ThreadState::Suspended),
+            ThreadState::Running => {
+                self.take_off(id);
+                thread.state.set(ThreadState::Suspended);
+            }
             ThreadState::Receiving => self.serve_no_more(id),
             ThreadState::AwaitingReply => {
                 let reply = thread.reply.get().expect("invariant: a call that was received has a reply");

@@ -118,7 +118,7 @@ impl Answer {
 }
 
 /// Bytes in the `syscall` instruction (SDM 2B, SYSCALL: 0F 05).
-const SYSCALL_LENGTH: u64 = 2;
+pub(crate) const SYSCALL_LENGTH: u64 = 2;
 
 macro_rules! dispatcher {
     ($($number:literal $variant:ident $name:ident [$($need:tt)*] $lock:ident $wait:ident
@@ -324,6 +324,10 @@ impl<M: Machine> Kernel<M> {
     fn leave_reaping(&mut self, cpu: CpuId) -> Next {
         loop {
             self.reap_in_turn();
+            if self.reap_pending() && !self.reap_waits() && self.machine.is_wanted() {
+                // Whoever waits goes first, and goes on with this: nobody less urgent runs here until nothing is half gone.
+                return Next::Again;
+            }
             let next = self.settle(cpu);
             let Next::Run(thread) = next else { return next };
             let process = self.threads[thread].process.get();
@@ -333,7 +337,7 @@ impl<M: Machine> Kernel<M> {
             self.thread_end(thread);
             if self.machine.interrupt_pending() {
                 // There may be many of these: it is taken before the next one.
-                return Next::Idle;
+                return Next::Again;
             }
         }
     }

@@ -41,12 +41,19 @@ impl<M: Machine> Kernel<M> {
         Ok(Answer::DONE)
     }
 
+    /// `thread_affinity`. Errors: `BadArgument` (no such processor), `Closed` (it has ended).
+    pub fn thread_affinity(&self, cx: &Context) -> Result<Answer> {
+        let id = cx.id::<Thread>();
+        self.threads[id].process.get().ok_or(Error::Closed)?;
+        self.thread_bind(id, cx.arg(1))?;
+        Ok(Answer::DONE)
+    }
+
     /// `thread_cancel`. Errors: `WrongState` (it waits for nothing), `Closed` (it has ended).
     pub fn thread_cancel(&self, cx: &Context) -> Result<Answer> {
         let thread = cx.id::<Thread>();
         self.threads[thread].process.get().ok_or(Error::Closed)?;
-        self.thread_cancel_wait(thread)?;
-        Ok(Answer::DONE)
+        self.thread_cancel_wait(thread).map(|()| Answer::DONE)
     }
 
     /// `thread_set_fs_base`. Errors: `BadAddress` (not in the user half).

@@ -5,6 +5,9 @@ use super::table::Table;
 /// The most I/O APICs kept.
 pub const IO_APICS: usize = 8;
 
+/// The most processors kept.
+pub const PROCESSORS: usize = 64;
+
 /// One I/O APIC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct IoApic {
@@ -15,7 +18,7 @@ pub struct IoApic {
 }
 
 /// What the MADT says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Controllers {
     /// Physical address of the local APICs' registers.
     pub local_apic: u64,
@@ -23,10 +26,25 @@ pub struct Controllers {
     pub io_apics: [IoApic; IO_APICS],
     /// How many there are.
     pub io_apic_count: usize,
-    /// Processors that are enabled.
+    /// Processors that are enabled; more than [`PROCESSORS`] are not counted.
     pub processors: u32,
+    /// Their local APICs' ids; the first `processors` are used.
+    pub processor_ids: [u32; PROCESSORS],
     /// Whether there are the two old 8259 controllers as well, to be masked.
     pub has_8259: bool,
+}
+
+impl Default for Controllers {
+    fn default() -> Controllers {
+        Controllers {
+            local_apic: 0,
+            io_apics: [IoApic::default(); IO_APICS],
+            io_apic_count: 0,
+            processors: 0,
+            processor_ids: [0; PROCESSORS],
+            has_8259: false,
+        }
+    }
 }
 
 impl Controllers {
@@ -57,8 +75,8 @@ pub fn read(table: &Table) -> Controllers {
         };
         match kind {
             // A processor's local APIC, and one with a wide id.
-            0 if field(4, 4).is_some_and(|flags| flags & ENABLED != 0) => controllers.add_processor(),
-            9 if field(8, 4).is_some_and(|flags| flags & ENABLED != 0) => controllers.add_processor(),
+            0 if field(4, 4).is_some_and(|flags| flags & ENABLED != 0) => controllers.add_processor(field(3, 1)),
+            9 if field(8, 4).is_some_and(|flags| flags & ENABLED != 0) => controllers.add_processor(field(4, 4)),
             1 => {
                 if let (Some(address), Some(first)) = (field(4, 4), field(8, 4)) {
                     let io_apic = IoApic { address, first_line: first as u32 };
@@ -78,7 +96,13 @@ pub fn read(table: &Table) -> Controllers {
 }
 
 impl Controllers {
-    fn add_processor(&mut self) {
-        self.processors = self.processors.saturating_add(1);
+    /// Notes a processor, once: one with a small id may be told of in both ways.
+    fn add_processor(&mut self, id: Option<u64>) {
+        let (known, free) = self.processor_ids.split_at_mut(self.processors as usize);
+        let Some(id) = id.map(|id| id as u32).filter(|id| !known.contains(id)) else { return };
+        if let Some(place) = free.first_mut() {
+            *place = id;
+            self.processors = self.processors.saturating_add(1);
+        }
     }
 }

@@ -68,6 +68,8 @@ plain! {
     process_namespace(process: Handle) -> Handle;
     /// Changes a thread's priority.
     thread_priority(thread: Handle, priority: u64) -> ();
+    /// Binds a thread to processors, a bit each; 0: to none in particular.
+    thread_affinity(thread: Handle, mask: u64) -> ();
     /// Cancels the wait or call a thread is in.
     thread_cancel(thread: Handle) -> ();
     /// Stops a thread until it is resumed.
