@@ -7,13 +7,13 @@
 FILTER ?=
 MULT ?= 1
 
-test: image ## host tests and emulator tests; ends with "N passed, N failed"
+test: image kernel-measure ## host tests and emulator tests; ends with "N passed, N failed"
 	@CARGO=$(CARGO) mk/test.sh host system $(FILTER)
 
 test-host: build/toolchain.mk ## the tests that need no emulator
 	@CARGO=$(CARGO) mk/test.sh host
 
-test-long: image ## longer campaigns (MULT=n), and ci/fresh: both commands in a bare Debian 12
+test-long: image kernel-measure ## longer campaigns (MULT=n), and ci/fresh: both commands in a bare Debian 12
 	@CARGO=$(CARGO) MULT=$(MULT) MODEL_MULT=$$((50 * $(MULT))) mk/test.sh host long $(FILTER)
 	@ci/fresh
 

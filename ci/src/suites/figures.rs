@@ -1,6 +1,7 @@
 //! Figures that are promised: interrupts of a disk request, instruction counts.
 
-use crate::context::{path_text, tool, Context, Verdict};
+use crate::bench;
+use crate::context::{check, path_text, tool, Context, Verdict};
 use crate::machine::{Disk, Platform};
 use crate::runner::{BootPlan, Unit, Work};
 use crate::suites::volume::Volume;
@@ -15,6 +16,12 @@ pub fn units() -> Vec<Unit> {
         long: false,
         work: Work::Alone(Box::new(bench)),
     }];
+    units.push(Unit {
+        name: "make windows: interrupts are never off for long, and no urgent thread is late".into(),
+        weight: 1,
+        long: false,
+        work: Work::Alone(Box::new(windows)),
+    });
     units.push(Unit {
         name: "make costs: no call takes more than the reference says".into(),
         weight: 1,
@@ -42,6 +49,12 @@ pub fn units() -> Vec<Unit> {
 fn bench(_: &Context) -> Verdict {
     let exe = std::env::current_exe().map_err(|error| error.to_string())?;
     tool(&path_text(&exe.with_file_name("mk-bench")), &["--check"]).map(drop)
+}
+
+/// The measuring kernel through the worst cases.
+fn windows(context: &Context) -> Verdict {
+    let faults = bench::windows::run(context)?.faults();
+    check(faults.is_empty(), || faults.join("\n"))
 }
 
 /// What calls cost, as the reference tells it.

@@ -3,8 +3,8 @@
 //!
 //! Ending something large takes long, and the kernel is never long: so it is queued here, and a bounded
 //! step is taken again and again, whenever the kernel is about to leave, until nothing is left or an interrupt is
-//! pending. Nobody but an interrupt runs while there is something to reap, so nothing that is half
-//! gone is ever seen by user code for longer than an interrupt takes.
+//! pending. It is as urgent as the most urgent of those who left it: whoever is more urgent runs before, nobody else does. So
+//! what is half gone is seen by more urgent threads alone, who must not wait for it.
 
 use crate::field::Field;
 use crate::fields;
@@ -32,6 +32,8 @@ macro_rules! reaped {
                 pub revoking: Field<u32>,
                 /// How many things wait in all.
                 pub waiting: Field<u32>,
+                /// How urgent that is.
+                pub urgency: Field<u8>,
             }
         }
 
@@ -86,10 +88,24 @@ reaped! {
 }
 
 impl<M: Machine> Kernel<M> {
-    /// Something more is to be done before anyone runs.
+    /// Something more is to be done before anyone runs who is not more urgent than who runs now.
     pub(crate) fn reap_more(&self) {
+        let here = self.here();
         self.reaper.waiting.update(|n| n.wrapping_add(1));
+        self.reap_urge(self.running(here).map_or(0, |id| self.threads[id].priority.get()));
         self.cpus.iter().for_each(|cpu| cpu.attention.set(true));
+    }
+
+    /// What is to be done is at least so urgent.
+    pub(crate) fn reap_urge(&self, priority: u8) {
+        self.reaper.urgency.update(|urgency| urgency.max(priority));
+    }
+
+    /// Whether someone is to run before what is to be done.
+    pub(crate) fn reap_waits(&self) -> bool {
+        let here = self.here();
+        let running = self.running(here).map(|id| self.threads[id].priority.get());
+        running.max(here.queue.top()) > Some(self.reaper.urgency.get())
     }
 
     /// Takes the first off one of the stacks.
@@ -106,13 +122,28 @@ impl<M: Machine> Kernel<M> {
         self.reaper.waiting.get() != 0
     }
 
-    /// Takes steps until nothing is left, an interrupt is pending, or another processor waits (after one step at least).
+    /// Takes steps until nothing is left, an interrupt is pending, or another processor waits (after one step at least),
+    /// whoever is to run.
     pub fn reap(&mut self) {
         while self.reap_pending() {
             self.reap_one();
             if self.machine.is_wanted() || self.machine.interrupt_pending() {
                 return;
             }
+        }
+        self.reaper.urgency.set(0);
+    }
+
+    /// The same, until someone more urgent is to run.
+    pub(crate) fn reap_in_turn(&mut self) {
+        while self.reap_pending() && !self.reap_waits() {
+            self.reap_one();
+            if self.machine.is_wanted() || self.machine.interrupt_pending() {
+                return;
+            }
+        }
+        if !self.reap_pending() {
+            self.reaper.urgency.set(0);
         }
     }
 }

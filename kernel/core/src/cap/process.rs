@@ -140,6 +140,8 @@ impl<M: Machine> Kernel<M> {
             process.state.set(state);
             process.exit_code.set(code);
             self.reap_later(Reap::Process(id));
+            // None of its threads comes before its end.
+            self.reap_urge(process.priority_limit.get());
             // On the other processors nothing of it runs any more when this returns; here, the way out sees to it.
             let here = self.here();
             for cpu in self.cpus.iter().filter(|cpu| !core::ptr::eq(*cpu, here)) {

@@ -17,7 +17,7 @@ use abi::{Error, Result};
 /// One past the highest address that the kernel chooses by itself.
 const ANYWHERE_END: u64 = 0x7000_0000_0000;
 /// Mappings stepped over in search of room, before the search goes on behind the last of all.
-const TRIES: usize = 64;
+const TRIES: usize = 32;
 
 /// What a new mapping leads to.
 #[derive(Clone, Copy, Debug)]

@@ -11,7 +11,7 @@ use crate::machine::Machine;
 use abi::{Error, Result};
 
 /// Threads woken or moved between two looks for an interrupt.
-const STEP: u32 = 16;
+const STEP: u32 = 8;
 
 /// A count in work: what is left of it, how much is done, and the register that carries it.
 struct Count<'a> {

@@ -322,12 +322,12 @@ impl<M: Machine> Kernel<M> {
     /// their user code never runs again.
     #[cold]
     fn leave_reaping(&mut self, cpu: CpuId) -> Next {
-        self.reap();
-        if self.reap_pending() && self.machine.is_wanted() {
-            // Whoever waits goes first, and goes on with this: no user code runs here until nothing is half gone.
-            return Next::Again;
-        }
         loop {
+            self.reap_in_turn();
+            if self.reap_pending() && !self.reap_waits() && self.machine.is_wanted() {
+                // Whoever waits goes first, and goes on with this: nobody less urgent runs here until nothing is half gone.
+                return Next::Again;
+            }
             let next = self.settle(cpu);
             let Next::Run(thread) = next else { return next };
             let process = self.threads[thread].process.get();
@@ -335,6 +335,10 @@ impl<M: Machine> Kernel<M> {
                 return next;
             }
             self.thread_end(thread);
+            if self.machine.interrupt_pending() {
+                // There may be many of these: it is taken before the next one.
+                return Next::Again;
+            }
         }
     }
 }

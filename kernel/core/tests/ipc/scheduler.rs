@@ -4,10 +4,10 @@
 use crate::kit::{extras, failed, Pair};
 use abi::call::Call;
 use abi::message::buffer;
-use abi::Error;
+use abi::{Error, Rights};
 use kernel_core::id::Id;
 use kernel_core::kernel::Next;
-use kernel_core::object::{Thread, ThreadState};
+use kernel_core::object::{ProcessState, Thread, ThreadState};
 use kernel_core::sched::SLICE_NS;
 use kernel_core::world::{Outcome, World, CPU};
 
@@ -67,6 +67,59 @@ fn yield_lets_equals_run_and_nobody_else() {
     w.waits(b, Call::Sleep, &[later]);
     w.ok(a, Call::ThreadYield, &[]);
     assert_eq!(w.kernel.current(CPU), Some(a));
+}
+
+#[test]
+fn what_is_left_to_be_reaped_waits_for_a_more_urgent_thread_and_for_no_other() {
+    let mut w = World::new();
+    let process = w.process();
+    let (low, equal) = (w.thread(process, 5), w.thread(process, 5));
+    let urgent = w.thread(process, 20);
+    let begin = w.now();
+    w.waits(urgent, Call::Sleep, &[begin + 1000]);
+    let quota = w.quota_handle(process);
+    let [root, ..] = w.ok(low, Call::NotificationCreate, &[quota]);
+    for _ in 0..200 {
+        w.ok(low, Call::Derive, &[root, u64::from(Rights::all().bits())]);
+    }
+    // The timer's interrupt cuts it short, again and again.
+    w.kernel.machine.interrupt_every(1);
+    w.call(low, Call::Revoke, &[root]);
+    assert!(w.kernel.reap_pending());
+    assert_eq!(w.time(begin + 1000), Next::Run(urgent));
+    w.kernel.machine.interrupt_every(0);
+    w.ok(urgent, Call::Clock, &[]);
+    assert_eq!(w.kernel.current(CPU), Some(urgent));
+    assert!(w.kernel.reap_pending(), "it is as urgent as who left it");
+    // When it waits, all is seen to before one of the others runs.
+    w.waits(urgent, Call::Sleep, &[begin + 2000]);
+    assert!(!w.kernel.reap_pending());
+    assert!(w.kernel.current(CPU).is_some_and(|next| next == low || next == equal));
+    // What is left next is as urgent as who leaves it then.
+    assert_eq!(w.kernel.reaper.urgency.get(), 0);
+}
+
+#[test]
+fn threads_of_a_process_that_ends_are_taken_off_one_between_two_interrupts() {
+    let mut w = World::new();
+    let (killer, victim) = (w.process(), w.process());
+    let low = w.thread(killer, 5);
+    let threads: Vec<_> = (0..8).map(|_| w.thread(victim, 9)).collect();
+    w.force(low);
+    w.kernel.machine.interrupt_every(1);
+    w.kernel.process_end(victim, ProcessState::Killed, 0);
+    let mut rounds = 0;
+    while w.kernel.reap_pending() {
+        // Nobody of them runs, whatever comes between.
+        let next = w.kernel.leave(CPU);
+        assert!(threads.iter().all(|thread| next != Next::Run(*thread)));
+        rounds += 1;
+        // One by a step of the reaper, one that was picked.
+        let ended = threads.len() - w.kernel.processes[victim].thread_count.get() as usize;
+        assert!(ended <= 2 * rounds, "{ended} in {rounds} rounds");
+    }
+    w.kernel.machine.interrupt_every(0);
+    assert_eq!(w.kernel.leave(CPU), Next::Run(low));
 }
 
 #[test]
