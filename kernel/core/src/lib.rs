@@ -50,4 +50,9 @@ pub mod tree;
 #[cfg(any(test, feature = "host"))]
 pub mod world;
 
-pub use kernel::{Kernel, Next};
+// The words that nearly every file uses.
+pub use address::{CpuId, FrameNumber, PhysAddr, VirtAddr};
+pub use field::{store, Field};
+pub use id::{Id, Link};
+pub use kernel::{InKernel, Kernel, Next};
+pub use machine::Machine;

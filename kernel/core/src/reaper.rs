@@ -6,12 +6,9 @@
 //! pending. Nobody but an interrupt runs while there is something to reap, so nothing that is half
 //! gone is ever seen by user code for longer than an interrupt takes.
 
-use crate::field::Field;
 use crate::fields;
-use crate::id::{Id, Link};
-use crate::kernel::{InKernel, Kernel};
-use crate::machine::Machine;
 use crate::object::{Cap, Endpoint, EventQueue, Memory, Namespace, Notification, Process, Quota, Space};
+use crate::{Field, Id, InKernel, Kernel, Link, Machine};
 
 /// Revocations that can run at once; another one waits its turn.
 pub const REVOCATIONS: usize = 16;

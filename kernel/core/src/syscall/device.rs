@@ -2,10 +2,9 @@
 
 use super::cap::MAKER;
 use super::{Answer, Context};
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::mm::fault::Access;
 use crate::object::{Interrupt, IoPorts};
+use crate::{Kernel, Machine};
 use abi::memory::PAGE_SIZE;
 use abi::{Error, Handle, Kind, Result};
 

@@ -2,11 +2,9 @@
 
 use super::cap::MAKER;
 use super::{Answer, Context};
-use crate::id::Id;
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::mm::fault::Access;
 use crate::object::{Endpoint, EventQueue, Quota};
+use crate::{Id, Kernel, Machine};
 use abi::event::{Mode, BATCH, MAX_CAPACITY};
 use abi::memory::PAGE_SIZE;
 use abi::{Error, Kind, Result, Rights};
