@@ -38,8 +38,6 @@ pub mod log;
 pub mod machine;
 pub mod mm;
 pub mod object;
-#[cfg(any(test, feature = "host"))]
-pub mod pairs;
 pub mod reaper;
 pub mod sched;
 pub mod security;
@@ -49,6 +47,9 @@ pub mod test_machine;
 pub mod tree;
 #[cfg(any(test, feature = "host"))]
 pub mod world;
+
+#[cfg(any(test, feature = "host"))]
+pub use world::pairs;
 
 // The words that nearly every file uses.
 pub use address::{CpuId, FrameNumber, PhysAddr, VirtAddr};
