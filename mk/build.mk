@@ -34,6 +34,13 @@ kernel-measure: build/toolchain.mk
 		--target-dir $(TARGET_DIR)-measure
 	@strip --strip-debug -o build/kernel.measure.elf $(TARGET_DIR)-measure/$(BARE_TARGET)/release/kernel
 
+# A kernel with a fault in it, for the test that has to find it. Apart, so that it never takes the real one's place.
+.PHONY: no-shootdown
+no-shootdown: build/toolchain.mk
+	CARGO_PROFILE_RELEASE_LTO=true CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 \
+		$(BARE_CARGO) build $(BARE_OPTIONS) --target $(BARE_TARGET) --target-dir build/no-shootdown -p kernel --features no-shootdown
+	@strip --strip-debug -o build/kernel.no-shootdown.elf build/no-shootdown/$(BARE_TARGET)/release/kernel
+
 # One invocation for all programs: they share their libraries and one unified feature set.
 programs: build/toolchain.mk
 	$(BARE_CARGO) build $(BARE_OPTIONS) --target $(BARE_TARGET) $(addprefix -p ,$(USER_PROGRAMS))

@@ -229,7 +229,9 @@ impl Machine {
             args.add(["-cpu", self.cpu.as_deref().unwrap_or("max,-erms"), "-seed", "1"]);
             args.add(["-rtc", "base=2026-01-01,clock=vm"]);
         } else {
-            args.add(["-accel", "tcg", "-smp", &self.cpus.to_string()]);
+            // A thread of the host's for each processor: they run at once, as real ones do.
+            args.add(["-accel", if self.cpus > 1 { "tcg,thread=multi" } else { "tcg" }]);
+            args.add(["-smp", &self.cpus.to_string()]);
             args.add(["-cpu", self.cpu.as_deref().unwrap_or("max")]);
         }
         args.add(["-m", &self.memory]);

@@ -5,7 +5,7 @@
 //! waits for has a deadline.
 
 use crate::fork;
-use crate::part::{content, deadline, Part, Role};
+use crate::part::{content, Part, Role};
 use crate::raw;
 use crate::tap::{check, fail, refused, same, works, Check};
 use abi::memory::{MemoryFlags, Protection, PAGE_SIZE};
@@ -19,6 +19,8 @@ use scheme::time;
 
 /// The priority of all threads here.
 const PRIORITY: u64 = 100;
+/// A priority below that.
+const LOW: u64 = 60;
 const WRITE: Protection = Protection::READ.union(Protection::WRITE);
 /// What a load answers where there is no page at the moment.
 const NOTHING: u64 = u64::MAX;
@@ -58,6 +60,11 @@ fn processors() -> u64 {
     let count = (0..64).take_while(mine).count() as u64;
     let _ = calls::thread_affinity(Handle::SELF_THREAD, 0);
     count
+}
+
+/// A deadline for whatever is waited for: the host may have fewer processors than the machine, and other work.
+fn deadline() -> u64 {
+    time::after_ns(60 * time::SECOND)
 }
 
 fn bound<T: Send + 'static>(cpu: u64, run: impl FnOnce() -> T + Send + 'static) -> Check<thread::Thread<T>> {
@@ -230,11 +237,11 @@ fn revoke(rounds: u64) -> Check {
         while !OVER.load(SeqCst) {
             let handle = Handle(SHOWN.load(SeqCst));
             match calls::memory_info(handle) {
-                Ok(_) | Err(Error::BadHandle) => {}
+                Ok(_) | Err(Error::BadHandle | Error::NoRight) => {}
                 Err(error) => return fail(format!("using it: {error:?}")),
             }
             match calls::derive(handle, Rights::all()) {
-                Ok(_) | Err(Error::BadHandle | Error::Busy | Error::TableFull) => {}
+                Ok(_) | Err(Error::BadHandle | Error::NoRight | Error::Retry | Error::TableFull) => {}
                 Err(error) => return fail(format!("deriving from it: {error:?}")),
             }
         }
@@ -326,20 +333,21 @@ fn spaces(rounds: u64) -> Check {
     cloned.and(ran)
 }
 
-/// What the part that is killed does: threads on all processors that never end.
+/// What the part that is killed does: threads on all processors that never end, less urgent than who is to kill them.
 fn spin() -> u64 {
-    let spinners = (1..processors()).map(|cpu| {
-        bound(cpu, || loop {
-            (0..10_000).for_each(|_| core::hint::spin_loop());
+    let spinner = |cpu: u64| -> Result<thread::Thread<()>> {
+        let thread = thread::spawn(LOW, || loop {
+            (0..1000).for_each(|_| core::hint::spin_loop());
             let _ = calls::thread_id();
-        })
-    });
-    let spinners: Vec<Check<thread::Thread<()>>> = spinners.collect();
-    let _ = calls::notify(crate::part::given("bell"), 1);
-    while spinners.iter().all(core::result::Result::is_ok) {
-        let _ = calls::thread_yield();
-    }
-    1
+        })?;
+        calls::thread_affinity(thread.handle(), 1 << cpu)?;
+        Ok(thread)
+    };
+    let spinners: Result<Vec<_>> = (0..processors()).map(spinner).collect();
+    let told = calls::notify(crate::part::given("bell"), 1);
+    // Killed in here, or late.
+    let _ = calls::sleep(deadline());
+    1 + u64::from(spinners.is_err()) + u64::from(told.is_err())
 }
 
 /// A process that runs on all processors is killed.

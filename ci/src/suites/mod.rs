@@ -5,6 +5,7 @@
 //! - [`figures`]: what is promised in numbers
 //! - [`files`]: FAT volumes read and written inside, judged by the host's tools
 //! - [`corrupt`]: broken disks, which cost nobody but themselves
+//! - [`processors`]: one to eight of them, against each other
 //! - [`restart`]: the block driver killed under load
 //! - [`services`]: what each service holds and sees, against its manifest
 //! - [`security`]: what the policy keeps apart, and the record of it
@@ -17,6 +18,7 @@ pub mod corrupt;
 pub mod figures;
 pub mod files;
 pub mod hostile;
+pub mod processors;
 pub mod restart;
 pub mod roots;
 pub mod security;
@@ -32,6 +34,7 @@ pub const PROMPT: &str = "limitless:/$ ";
 pub fn all() -> Vec<Unit> {
     let mut units = files::units();
     units.extend(restart::units());
+    units.extend(processors::units());
     units.extend(boot::units());
     units.extend(hostile::units());
     units.extend(roots::units());

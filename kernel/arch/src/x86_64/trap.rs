@@ -84,6 +84,35 @@ pub extern "C" fn call(session: u64, tag: u64, caller: &'static Thread, cpu: &'s
     registers_of(unsafe { alone() }.call_fast(cpu, caller, session, tag))
 }
 
+/// `call` where there are other processors: on the shared side of the lock, which the way out gives back.
+pub extern "C" fn call_shared(session: u64, tag: u64, caller: &'static Thread, cpu: &'static Cpu) -> *const Registers {
+    window::open(Some(256));
+    shared(|kernel| kernel.call_shared(cpu, caller, session, tag))
+}
+
+/// The same for `reply_recv`.
+pub extern "C" fn reply_recv_shared(
+    endpoint: u64,
+    tag: u64,
+    server: &'static Thread,
+    cpu: &'static Cpu,
+    reply: u64,
+) -> *const Registers {
+    window::open(Some(256 | 2));
+    shared(|kernel| kernel.reply_receive_shared(cpu, server, endpoint, tag, reply))
+}
+
+#[inline(always)]
+fn shared(way: impl FnOnce(&'static Kernel<X86>) -> Option<Other>) -> *const Registers {
+    let cpu = smp::try_shared();
+    // SAFETY: an entry, with the shared side of the lock.
+    let to = cpu.and_then(|_| way(unsafe { &*(*KERNEL.0.get()).as_ptr() }));
+    if let (Some(cpu), None) = (cpu, to) {
+        smp::LOCK.release_shared(cpu);
+    }
+    registers_of(to)
+}
+
 /// Any call: the registers of its thread, which has its answer already, or null where it is not one of those.
 pub extern "C" fn brief(caller: &'static Thread, cpu: &'static Cpu, number: u64) -> *const Registers {
     // SAFETY: an entry.
@@ -216,6 +245,7 @@ fn follow_far(mut next: Next) -> *const Registers {
             let waited = clock::now_ns().wrapping_sub(start);
             block.idle_ns.store(block.idle_ns.load(Relaxed).wrapping_add(waited), Relaxed);
         }
+        window::open(Some(u64::from(vector)));
         // SAFETY: an entry, by the interrupt; the reference from before is not used any more.
         next = interrupt(unsafe { entered(false) }, vector);
     }
