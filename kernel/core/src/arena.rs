@@ -6,11 +6,10 @@
 //! of pages is as large as all memory (`kernel::pages_of`), so that no kind of object runs out before memory does.
 //! The capability arena is special: each process has its own run of pages.
 
-use crate::address::FrameNumber;
 use crate::field::{Clear, Field};
 use crate::fields;
-use crate::id::Id;
 use crate::object::FrameInfo;
+use crate::{FrameNumber, Id};
 
 /// Marks a type that is made of [`Field`]s alone, so that any bits, zero too, are a value of it,
 /// and shared writes are sound. Its size divides the page size. Implemented by `arena_items!` only.

@@ -4,13 +4,10 @@
 //! Everything that init holds is put into its table here, at the handles of [`abi::boot::InitHandle`]; there is no other
 //! source of these objects.
 
-use crate::address::FrameNumber;
 use crate::cap::namespace::words;
-use crate::id::Id;
 use crate::irq::range::{PHYSICAL_PAGES, PORTS};
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::object::Process;
+use crate::{FrameNumber, Id, Kernel, Machine};
 use abi::boot::InitHandle;
 use abi::{Error, Kind, Result, Rights};
 

@@ -5,13 +5,9 @@
 //! registers untouched; without one to its own upcall handler, if that wants faults and is not masked; else it ends the
 //! process.
 
-use crate::address::CpuId;
-use crate::field::{store, Field};
-use crate::id::Id;
-use crate::kernel::{Kernel, Next};
-use crate::machine::Machine;
 use crate::mm::fault::Access;
 use crate::object::{Process, ProcessState, Registers, Thread, ThreadState};
+use crate::{store, CpuId, Field, Id, Kernel, Machine, Next};
 use abi::fault::{FaultReport, FRAMES};
 use abi::thread::{FAULT_TAG, UPCALL_FAULT};
 use abi::{Error, Result};

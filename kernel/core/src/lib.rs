@@ -38,8 +38,6 @@ pub mod log;
 pub mod machine;
 pub mod mm;
 pub mod object;
-#[cfg(any(test, feature = "host"))]
-pub mod pairs;
 pub mod reaper;
 pub mod sched;
 pub mod security;
@@ -50,4 +48,12 @@ pub mod tree;
 #[cfg(any(test, feature = "host"))]
 pub mod world;
 
-pub use kernel::{Kernel, Next};
+#[cfg(any(test, feature = "host"))]
+pub use world::pairs;
+
+// The words that nearly every file uses.
+pub use address::{CpuId, FrameNumber, PhysAddr, VirtAddr};
+pub use field::{store, Field};
+pub use id::{Id, Link};
+pub use kernel::{InKernel, Kernel, Next};
+pub use machine::Machine;

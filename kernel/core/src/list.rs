@@ -111,36 +111,26 @@ impl<'a, T: ListNode<Which>, Which> List<'a, T, Which> {
 
     /// Puts a node, which is in no list of this sort, at the end.
     pub fn push_back(&self, id: Id<T>) {
-        let last = self.head.last.get();
-        let links = self.at(id.raw());
-        links.prev.set(last);
-        links.next.set(0);
-        match last {
-            0 => self.head.first.set(id.raw()),
-            last => self.at(last).next.set(id.raw()),
-        }
-        self.head.last.set(id.raw());
+        self.put(id, false);
     }
 
     /// Puts a node, which is in no list of this sort, at the front.
     pub fn push_front(&self, id: Id<T>) {
-        let first = self.head.first.get();
-        let links = self.at(id.raw());
-        links.prev.set(0);
-        links.next.set(first);
-        match first {
-            0 => self.head.last.set(id.raw()),
-            first => self.at(first).prev.set(id.raw()),
-        }
-        self.head.first.set(id.raw());
+        self.put(id, true);
     }
 
-    /// Puts a node, which is in no list of this sort, at the front or at the end.
+    /// Puts a node, which is in no list of this sort, at the front (`first`) or at the end.
+    #[inline(always)]
     pub fn put(&self, id: Id<T>, first: bool) {
-        if first {
-            self.push_front(id);
-        } else {
-            self.push_back(id);
+        let (links, ListHead { first: front, last: back }) = (self.at(id.raw()), self.head);
+        let (here, there) = if first { (front, back) } else { (back, front) };
+        let neighbour = here.replace(id.raw());
+        links.next.set(if first { neighbour } else { 0 });
+        links.prev.set(if first { 0 } else { neighbour });
+        match neighbour {
+            0 => there.set(id.raw()),
+            other if first => self.at(other).prev.set(id.raw()),
+            other => self.at(other).next.set(id.raw()),
         }
     }
 

@@ -4,11 +4,8 @@
 //! The log is a ring of lines' bytes; its positions count bytes since boot, so a reader that fell behind knows how
 //! much it missed. Reports are a ring of [`FaultReport`]s; when it is full the oldest is lost and counted.
 
-use crate::address::FrameNumber;
-use crate::field::Field;
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::mm::frames::Frames;
+use crate::{Field, FrameNumber, Kernel, Machine};
 use abi::fault::{FaultReport, REPORT_WORDS};
 use abi::{Error, Result};
 

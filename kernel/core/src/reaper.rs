@@ -6,12 +6,9 @@
 //! pending. It is as urgent as the most urgent of those who left it: whoever is more urgent runs before, nobody else does. So
 //! what is half gone is seen by more urgent threads alone, who must not wait for it.
 
-use crate::field::Field;
 use crate::fields;
-use crate::id::{Id, Link};
-use crate::kernel::{InKernel, Kernel};
-use crate::machine::Machine;
 use crate::object::{Cap, Endpoint, EventQueue, Memory, Namespace, Notification, Process, Quota, Space};
+use crate::{Field, Id, InKernel, Kernel, Link, Machine};
 
 /// Revocations that can run at once; another one waits its turn.
 pub const REVOCATIONS: usize = 16;

@@ -8,6 +8,7 @@
 mod check;
 pub mod frames;
 mod kit;
+pub mod pairs;
 
 use crate::address::{CpuId, FrameNumber, VirtAddr};
 use crate::cap::namespace::words;

@@ -10,15 +10,12 @@ use abi::initfs::Archive;
 use abi::memory::{MemoryFlags, Protection, PAGE_SIZE};
 use abi::start::layout;
 use abi::{Error, Result};
-use kernel_core::address::{FrameNumber, VirtAddr};
 use kernel_core::boot::Init;
 use kernel_core::cap::thread::Start;
-use kernel_core::id::Id;
-use kernel_core::machine::Machine;
 use kernel_core::mm::fault::Access;
 use kernel_core::mm::mapping::Backing;
 use kernel_core::object::{Process, ProcessState, Space};
-use kernel_core::Kernel;
+use kernel_core::{FrameNumber, Id, Kernel, Machine, VirtAddr};
 
 /// Where init's program lies in the archive.
 pub const PROGRAM: &str = "bin/init";

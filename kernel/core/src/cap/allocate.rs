@@ -5,13 +5,10 @@
 //! item ends is taken from behind the arena and its frame goes back to the pool, so nothing a process
 //! made of one kind stays behind to starve another kind.
 
-use crate::address::FrameNumber;
 use crate::arena::{Arena, ArenaKind, PageSlot};
-use crate::id::Id;
-use crate::kernel::{InKernel, Kernel};
-use crate::machine::Machine;
 use crate::mm::frames::{chain, unchain};
 use crate::object::{FrameInfo, Object, Quota};
+use crate::{FrameNumber, Id, InKernel, Kernel, Machine};
 use abi::{Error, Result};
 
 impl<M: Machine> Kernel<M> {

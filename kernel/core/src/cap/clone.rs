@@ -5,10 +5,8 @@
 //! generation, so that handles to it stay stale.
 
 use crate::cap::table::{PER_PAGE, RETIRED};
-use crate::id::Id;
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::object::{Cap, Process};
+use crate::{Id, Kernel, Machine};
 use abi::{Error, Kind, Result};
 
 /// Whether a clone of a table gets such a capability.

@@ -6,10 +6,9 @@
 //! it comes to its end whether or not its caller goes on asking.
 
 use crate::cap::table::REVOKING;
-use crate::id::{Id, Link};
-use crate::kernel::Kernel;
 use crate::machine::{Fault, Machine};
 use crate::object::{Cap, Process};
+use crate::{Id, Kernel, Link};
 use abi::{Error, Handle, Kind, Result, Rights};
 
 /// Entries moved or removed in one step.

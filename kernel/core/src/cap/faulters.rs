@@ -4,11 +4,9 @@
 //! A thread stands in the list of the session that its faults are told through; a session is told of no more than [`FAULTERS`]
 //! threads, so a step looks at all of them.
 
-use crate::id::{Id, Link};
-use crate::kernel::Kernel;
 use crate::list::InFaulters;
-use crate::machine::Machine;
 use crate::object::{Cap, Session, Thread, ThreadState};
+use crate::{Id, Kernel, Link, Machine};
 use abi::{Error, Kind, Result};
 
 /// Threads whose faults one session is told of.

@@ -4,11 +4,8 @@
 //! The counts are kept all the way up (accounts nest [`super::quota::DEPTH`] deep at most), so that a limit holds for a
 //! whole branch however it is split. Limits are set through the account above: nobody raises their own.
 
-use crate::field::Field;
-use crate::id::Id;
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::object::Quota;
+use crate::{Field, Id, Kernel, Machine};
 use abi::quota::Limit;
 use abi::{Error, Result};
 

@@ -3,12 +3,9 @@
 //! A handful of names, so a list is searched; each is charged to whoever bound it.
 
 use crate::cap::reference::object;
-use crate::field::{store, Field};
-use crate::id::{Id, Link};
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::object::{Name, Namespace, Quota, Session};
 use crate::reaper::Reap;
+use crate::{store, Field, Id, Kernel, Link, Machine};
 use abi::{Error, Result, Rights};
 
 /// The longest scheme name.

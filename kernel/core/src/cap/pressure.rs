@@ -4,11 +4,9 @@
 //! above it. An account is charged in the midst of everything, so it is told of on the way out of the kernel, by the reaper. When
 //! nobody owns the account any more the watch goes: the notification may be charged to the very account that refers to it.
 
-use crate::id::{Id, Link};
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::object::{Notification, Quota};
 use crate::reaper::Reap;
+use crate::{Id, Kernel, Link, Machine};
 
 impl<M: Machine> Kernel<M> {
     /// Watches an account, in place of who did before; without a notification nobody does.

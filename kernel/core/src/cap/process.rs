@@ -7,14 +7,11 @@
 use crate::cap::limit;
 use crate::cap::reference::object;
 use crate::cap::table::REVOKING;
-use crate::field::store;
-use crate::id::Id;
-use crate::kernel::Kernel;
 use crate::list::{InProcess, InQuota};
-use crate::machine::Machine;
 use crate::object::{Cap, Endpoint, Namespace, Notification, Pin, Process, ProcessState, Quota, Watch};
 use crate::reaper::Reap;
 use crate::tree::All;
+use crate::{store, Id, Kernel, Machine};
 use abi::{Error, Kind, Result};
 
 /// `Process::teardown`: stop the threads.

@@ -7,11 +7,9 @@
 //! move to the nearest living ancestor" means, without a walk over everything that was charged.
 
 use crate::cap::reference::object;
-use crate::id::{Id, Link};
-use crate::kernel::Kernel;
 use crate::list::Siblings;
-use crate::machine::Machine;
 use crate::object::Quota;
+use crate::{Id, Kernel, Link, Machine};
 use abi::{Error, Result};
 
 /// How deep accounts nest. A charge to an orphan walks up at most this far.

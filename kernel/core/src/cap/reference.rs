@@ -1,13 +1,10 @@
 //! Who names an object: references, typed and by kind.
 
-use crate::field::Field;
-use crate::id::{Id, Link};
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::object::{
     DeviceMemory, DmaDomain, Endpoint, EventQueue, Header, Interrupt, IoPorts, Memory, Namespace, Notification, Object,
     Pin, Process, Quota, Reply, Session, Space, Thread,
 };
+use crate::{Field, Id, Kernel, Link, Machine};
 use abi::Kind;
 
 /// Makes a type an [`Object`]: the kind of its capabilities, and what becomes of one that nothing refers to any more.

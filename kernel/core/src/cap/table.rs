@@ -5,11 +5,10 @@
 //! next handle will have, so pages of a table stay until the process ends.
 
 use crate::arena::{Arena, ArenaKind};
-use crate::id::{Id, Link};
-use crate::kernel::Kernel;
 use crate::machine::{Fault, Machine};
 use crate::object::{Cap, Process};
 use crate::syscall::Context;
+use crate::{Id, Kernel, Link};
 use abi::{Error, Handle, Kind, Result, Rights};
 
 /// `Cap::flags`: its descendants are being removed.

@@ -1,13 +1,10 @@
 //! Threads: how they begin, how they end. What they wait for stands in `ipc`
 //! and `sched`.
 
-use crate::address::{FrameNumber, VirtAddr};
 use crate::cap::limit;
-use crate::id::Id;
-use crate::kernel::Kernel;
 use crate::list::InProcess;
-use crate::machine::Machine;
 use crate::object::{Process, ProcessState, Thread};
+use crate::{FrameNumber, Id, Kernel, Machine, VirtAddr};
 use abi::{Error, Result};
 
 /// Flags that a thread starts with: interrupts on, and the bit that always is (SDM 1, 3.4.3).

@@ -9,12 +9,9 @@
 //! What an entry inherited from a closed child stands before what is its own: a revocation of the entry ends the
 //! former, with the descendants, and leaves the latter.
 
-use crate::field::Field;
-use crate::id::{Id, Link};
-use crate::kernel::{InKernel, Kernel};
 use crate::list::{InProcess, InSession, InVia, ListNode};
-use crate::machine::Machine;
 use crate::object::{Cap, Interest, ListHead, Mapping, Name, Parked, Thread, ThreadState};
+use crate::{Field, Id, InKernel, Kernel, Link, Machine};
 use abi::{Error, Kind};
 
 /// Uses handed over or ended in one step.

@@ -3,11 +3,9 @@
 //! What the call lent for copying is gone already; what the server holds stays until it answers, so it should do so
 //! soon. Nothing is needed to tell it: the reply object stands in a list of the endpoint that its call came through.
 
-use crate::id::Id;
-use crate::kernel::Kernel;
 use crate::list::Cancelled;
-use crate::machine::Machine;
 use crate::object::{Endpoint, Reply, ReplyState};
+use crate::{Id, Kernel, Machine};
 use abi::Error;
 
 impl<M: Machine> Kernel<M> {

@@ -6,13 +6,11 @@
 //! waits on a queue that has something to tell unless someone is on the way.
 
 use crate::cap::reference::object;
-use crate::id::{Id, Link};
-use crate::kernel::Kernel;
 use crate::list::{InSession, Pending, Queue, Woken};
-use crate::machine::Machine;
 use crate::object::{Endpoint, EventQueue, Interest, Notification, Session, Thread, ThreadState};
 use crate::reaper::Reap;
 use crate::tree::InQueue;
+use crate::{Id, Kernel, Link, Machine};
 use abi::event::{Mode, BATCH, ERROR, HANG_UP, INTERESTS};
 use abi::{Error, Result};
 

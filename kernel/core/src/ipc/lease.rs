@@ -5,10 +5,8 @@
 //! below it, has pages mapped or pinned. What doesn't hold can be withdrawn at any instant: an operation on
 //! a lease looks at those above it (at most [`DEPTH`]). What holds keeps the call from ending.
 
-use crate::id::{Id, Link};
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::object::{Lease, Process, Reply, ReplyState};
+use crate::{Id, Kernel, Link, Machine};
 use abi::memory::{USER_END, USER_START};
 use abi::message::LeaseAccess;
 use abi::{Error, Handle, Kind, Result, Rights};

@@ -5,13 +5,10 @@
 //! It goes the long way: it is answered by the slow path alone. A parked call lends its server the priority its
 //! thread had when it was parked; its deadline counts again once the thread waits for it.
 
-use crate::field::{store, Field};
-use crate::id::{Id, Link};
 use crate::ipc::transfer::Outgoing;
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::object::{Parked, Reply, Thread, ThreadState};
 use crate::sched::donation::{urgency_key, Donating};
+use crate::{store, Field, Id, Kernel, Link, Machine};
 use abi::message::{buffer, Extras, Received};
 use abi::{Error, Handle};
 

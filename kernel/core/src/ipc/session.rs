@@ -5,12 +5,10 @@
 //! the calls; a delivered message begins the next round.
 
 use crate::cap::reference::object;
-use crate::id::Id;
-use crate::kernel::Kernel;
 use crate::list::Ended;
-use crate::machine::Machine;
 use crate::object::{Endpoint, Process, Session};
 use crate::tree::InEndpoint;
+use crate::{Id, Kernel, Machine};
 use abi::{Error, Handle, Kind, Result, Rights};
 
 object!(Session, Session, |kernel, id| {

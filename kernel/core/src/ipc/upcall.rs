@@ -8,15 +8,11 @@
 //!
 //! The state of x87, SSE and AVX is the handler's to save: most handlers use none of it.
 
-use crate::address::VirtAddr;
 use crate::cap::thread::RFLAGS;
 use crate::fault::{Fault, PAGE_FAULT, USER_STORE};
-use crate::field::Field;
-use crate::id::Id;
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::object::{ProcessState, Thread, ThreadState};
 use crate::syscall::Context;
+use crate::{Field, Id, Kernel, Machine, VirtAddr};
 use abi::memory::{USER_END, USER_START};
 use abi::thread::{Frame, Interrupted, FRAME_WORDS, RED_ZONE, UPCALL_FAULTS, UPCALL_STACK_LEAST};
 use abi::{Error, Result};

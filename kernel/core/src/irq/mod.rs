@@ -6,13 +6,10 @@
 
 pub mod range;
 
-use crate::address::CpuId;
 use crate::cap::reference::object;
-use crate::field::Field;
-use crate::id::{Id, Link};
-use crate::kernel::{Kernel, Next};
 use crate::machine::{Machine, MessageInterrupt};
 use crate::object::{Interrupt, Notification, Quota};
+use crate::{CpuId, Field, Id, Kernel, Link, Next};
 use abi::{Error, Result};
 
 /// The most interrupt ids that any machine has.

@@ -5,10 +5,8 @@
 //! that the kernel looks after, whatever its numbers: mapping checks that each time.
 
 use crate::cap::reference::object;
-use crate::id::Id;
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::object::{DeviceMemory, IoPorts, Quota};
+use crate::{Id, Kernel, Machine};
 use abi::memory::PAGE_SIZE;
 use abi::{Error, Kind, Result};
 

@@ -11,13 +11,10 @@
 //! An object with a pager shares no frames: its pages come and go as the pager likes. Its clone keeps it *behind* itself, and a
 //! page that the clone does not have is copied from there when it is first touched, or asked for.
 
-use crate::address::{FrameNumber, VirtAddr};
-use crate::id::Id;
-use crate::kernel::Kernel;
 use crate::list::InMemory;
-use crate::machine::Machine;
 use crate::mm::fault::Access;
 use crate::object::{Mapping, MappingKind, Memory, Quota};
+use crate::{FrameNumber, Id, Kernel, Machine, VirtAddr};
 use abi::memory::{MemoryFlags, Protection, PAGE_SIZE};
 use abi::{Error, Result};
 

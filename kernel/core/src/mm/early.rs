@@ -4,9 +4,8 @@
 //! Used by [`Frames::new`](crate::mm::frames::Frames::new) alone, for the info records and the kernel
 //! page tables under them. What it took stays taken for good.
 
-use crate::address::FrameNumber;
-use crate::machine::Machine;
 use crate::mm::frames::{usable, FrameRange};
+use crate::{FrameNumber, Machine};
 use abi::boot::Region;
 
 /// Takes frames from the last usable region downwards.

@@ -4,11 +4,9 @@
 //! they look first. What a mapping leads to is entered page by page, or as a large page where the memory
 //! is one run (or device registers) and its address fits.
 
-use crate::address::{FrameNumber, PhysAddr, VirtAddr};
-use crate::id::Id;
-use crate::kernel::Kernel;
 use crate::machine::{Machine, Translation};
 use crate::object::{Mapping, MappingKind, Space};
+use crate::{FrameNumber, Id, Kernel, PhysAddr, VirtAddr};
 use abi::memory::{Protection, LARGE_PAGE_SIZE, PAGE_SIZE};
 use abi::{Error, Result};
 

@@ -6,14 +6,10 @@
 //! account it is charged to is kept beside the count, because the last holder is often not the first.
 //! Called by everything that needs memory; calls nothing but the machine (at boot and to zero).
 
-use crate::address::FrameNumber;
 use crate::arena::ArenaKind;
-use crate::field::Field;
-use crate::id::Id;
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::mm::early::Early;
 use crate::object::{FrameInfo, Quota};
+use crate::{Field, FrameNumber, Id, Kernel, Machine};
 use abi::boot::{Region, RegionKind, REGIONS};
 use abi::{Error, Result};
 use core::sync::atomic::Ordering::Relaxed;

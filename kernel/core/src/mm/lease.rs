@@ -5,9 +5,6 @@
 //! there from the start, each translation holds its frame by a reference, and all go, flushed, before the caller
 //! runs again. Nothing here waits: what can't be had on the lender's side is `LeaseFault`, for the lender to see to.
 
-use crate::address::{FrameNumber, VirtAddr};
-use crate::id::Id;
-use crate::kernel::Kernel;
 use crate::list::InLease;
 use crate::machine::{Machine, Translation};
 use crate::mm::fault::Access;
@@ -15,6 +12,7 @@ use crate::mm::mapping::Backing;
 use crate::mm::space::UserRange;
 use crate::mm::user::CopyError;
 use crate::object::{Lease, MappingKind, Memory, Space};
+use crate::{FrameNumber, Id, Kernel, VirtAddr};
 use abi::memory::{Protection, PAGE_SIZE};
 use abi::message::LeaseAccess;
 use abi::{Error, Result};

@@ -4,12 +4,10 @@
 //! memory object, stands in that object's list (so that W^X can be kept over all aliases), and in its
 //! lease's list when it shows what a caller lent.
 
-use crate::id::{Id, Link};
-use crate::kernel::Kernel;
 use crate::list::{InLease, InMemory};
-use crate::machine::Machine;
 use crate::object::{Lease, Mapping, MappingKind, Memory, Space};
 use crate::tree::InSpace;
+use crate::{Id, Kernel, Link, Machine};
 use abi::memory::{Protection, LARGE_PAGE_SIZE, PAGE_SIZE};
 use abi::start::layout::ANYWHERE;
 use abi::{Error, Result};

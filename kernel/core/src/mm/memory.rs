@@ -5,16 +5,12 @@
 //! the object's account, and come when they are first needed. Only the end of the object takes pages away, a
 //! few in a step of the reaper, so who holds a reference to the object can rely on its frames.
 
-use crate::address::FrameNumber;
 use crate::cap::reference::object;
-use crate::field::Field;
-use crate::id::{Id, Link};
-use crate::kernel::Kernel;
 use crate::list::InMemory;
-use crate::machine::Machine;
 use crate::mm::fault::Access;
 use crate::object::{Mapping, Memory, Quota};
 use crate::reaper::Reap;
+use crate::{Field, FrameNumber, Id, Kernel, Link, Machine};
 use abi::memory::{MemoryFlags, Protection, PAGE_SIZE, USER_END};
 use abi::{Error, Result};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -6,13 +6,10 @@
 //! endpoint is as urgent as the most urgent of those who wait. No memory is needed for any of it.
 
 use crate::fault::Fault;
-use crate::field::store;
-use crate::id::{Id, Link};
-use crate::kernel::Kernel;
 use crate::list::Queue;
-use crate::machine::Machine;
 use crate::object::{Endpoint, Memory, Process, Thread, ThreadState};
 use crate::tree::Sending;
+use crate::{store, Id, Kernel, Link, Machine};
 use abi::{Error, Result};
 
 /// Bits of a waiter's key below the page: what it wants, and then a number of its own.

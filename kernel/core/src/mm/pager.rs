@@ -5,14 +5,10 @@
 //! *dirty*, bit 32 of its table's entry, until the pager has taken note of what is in it and made it clean again.
 //! What somebody holds besides the object (a pin, a mapped lease) is neither made clean nor taken back.
 
-use crate::address::FrameNumber;
-use crate::field::Field;
-use crate::id::{Id, Link};
-use crate::kernel::Kernel;
 use crate::list::{InPager, Paged};
-use crate::machine::Machine;
 use crate::mm::fault::Access;
 use crate::object::{Endpoint, Memory, Quota};
+use crate::{Field, FrameNumber, Id, Kernel, Link, Machine};
 use abi::memory::{MemoryFlags, PagerFlags};
 use abi::{Error, Result};
 

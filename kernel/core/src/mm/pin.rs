@@ -4,10 +4,7 @@
 //! holder dies instead, nobody knows whether the device still writes, so the pin stays in quarantine in its domain until
 //! the bus manager has stopped the device and releases the domain. Without an IOMMU device addresses are physical ones.
 
-use crate::address::FrameNumber;
 use crate::cap::reference::object;
-use crate::id::Id;
-use crate::kernel::Kernel;
 use crate::list::InDomain;
 use crate::machine::{FrameWords, Machine};
 use crate::mm::fault::Access;
@@ -15,6 +12,7 @@ use crate::mm::lease::needed;
 use crate::mm::space::UserRange;
 use crate::object::{DmaDomain, Lease, Memory, Pin, Quota};
 use crate::tree::ByTag;
+use crate::{FrameNumber, Id, Kernel};
 use abi::memory::{Protection, PAGE_SIZE};
 use abi::message::{buffer, LeaseAccess, RANGES};
 use abi::{Error, Result};

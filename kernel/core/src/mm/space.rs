@@ -5,12 +5,10 @@
 //! writable through one mapping and executable through another, of whatever space.
 
 use crate::cap::reference::object;
-use crate::id::Id;
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::mm::mapping::Backing;
 use crate::object::{MappingKind, Quota, Space};
 use crate::reaper::Reap;
+use crate::{Id, Kernel, Machine};
 use abi::memory::{Protection, LARGE_PAGE_SIZE, PAGE_SIZE, USER_END, USER_START};
 use abi::{Error, Result};
 

@@ -4,13 +4,11 @@
 //! space before its pages are shared with the clone of its object, so a clone that is not done belongs to somebody; the
 //! position goes with the caller. Mappings of one object lead to one clone.
 
-use crate::id::Id;
-use crate::kernel::Kernel;
 use crate::list::InMemory;
-use crate::machine::Machine;
 use crate::mm::mapping::Backing;
 use crate::object::{Mapping, MappingKind, Memory, Space};
 use crate::tree::InSpace;
+use crate::{Id, Kernel, Machine};
 use abi::memory::Inherit;
 use abi::{Error, Result};
 

@@ -4,11 +4,9 @@
 //! Page tables are a cache of the mappings: any translation of memory or of device registers can be taken
 //! out and comes back with the next fault. Those of leases can't: they hold their frames.
 
-use crate::address::{FrameNumber, VirtAddr};
-use crate::id::Id;
-use crate::kernel::Kernel;
 use crate::machine::{Flush, FlushBatch, Machine, Scan, Translation};
 use crate::object::{MappingKind, Space};
+use crate::{FrameNumber, Id, Kernel, VirtAddr};
 use abi::memory::{Protection, LARGE_PAGE_SIZE, PAGE_SIZE};
 use abi::{Error, Result};
 

@@ -3,12 +3,9 @@
 //! Every access walks the page tables first, brings in what the mappings allow and is not there yet, and
 //! then copies between frames. Addresses come from user code and are believed in nothing.
 
-use crate::address::{FrameNumber, VirtAddr};
-use crate::id::Id;
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::mm::fault::Access;
 use crate::object::{Process, Space};
+use crate::{FrameNumber, Id, Kernel, Machine, VirtAddr};
 use abi::memory::PAGE_SIZE;
 use abi::{Error, Result};
 

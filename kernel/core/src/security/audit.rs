@@ -4,10 +4,8 @@
 //! Keeping a record is a few stores: it takes no memory, waits for nobody and can't fail. What is overwritten is
 //! counted by its absence: records are numbered in each ring, and a reader is told how many it missed.
 
-use crate::id::Id;
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::object::Process;
+use crate::{Id, Kernel, Machine};
 use abi::security::{Kind, Record, Verdict, DEFAULT_SUBJECT, NAME, PATH, RECORD_WORDS, RING_ALL, RING_DENIALS};
 use abi::{Error, Result, Rights};
 

@@ -4,11 +4,9 @@
 //! process of another label, by whatever way, what is left of its rights is what the policy lets that label have of its
 //! type. Nothing is asked when a session that is held is called: what is held may be called.
 
-use crate::id::Id;
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::object::{Cap, Process, Session};
 use crate::syscall::Context;
+use crate::{Id, Kernel, Machine};
 use abi::message::{buffer, Extras};
 use abi::security::{Kind, Record, Verdict, PATH};
 use abi::{Error, Handle, Result, Rights};

@@ -3,13 +3,9 @@
 //! The run holds the policy as it came ([`abi::security`]), then the ring of all records, then a frame of denials
 //! for each subject. It is one allocation, charged to the root account, so that loading happens whole or not at all.
 
-use crate::address::FrameNumber;
-use crate::field::Field;
-use crate::id::Id;
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::object::Process;
 use crate::security::audit::RING_FRAMES;
+use crate::{Field, FrameNumber, Id, Kernel, Machine};
 use abi::security::{Shape, DEFAULT_SUBJECT, DEFAULT_TYPE, HEADER, MAX_LENGTH, RIGHTS, RIGHT_LENGTH};
 use abi::{Error, Result, Rights};
 

@@ -2,10 +2,8 @@
 
 use super::{Answer, Context};
 use crate::arena::ArenaKind;
-use crate::id::Id;
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::object::{Process, Quota};
+use crate::{Id, Kernel, Machine};
 use abi::quota::{Limit, Word, OBJECTS, WORDS};
 use abi::{Error, Kind, Result, Rights};
 

@@ -1,10 +1,8 @@
 //! Calls on capabilities themselves: derive, close, revoke, inspect.
 
-use crate::id::Id;
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::object::{Cap, DeviceMemory, IoPorts, Notification, Object, Quota, Session};
 use crate::syscall::{Answer, Context, Subject};
+use crate::{Id, Kernel, Machine};
 use abi::{Error, Handle, Kind, Result, Rights};
 
 impl<M: Machine> Kernel<M> {

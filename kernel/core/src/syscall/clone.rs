@@ -4,9 +4,8 @@
 //! it came: a program passes 0 there, and finds 0 in that register again where it is none of the results'.
 
 use super::{Answer, Context};
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::object::{Memory, Process, Quota, Space};
+use crate::{Kernel, Machine};
 use abi::{Error, Kind, Result, Rights};
 
 impl<M: Machine> Kernel<M> {

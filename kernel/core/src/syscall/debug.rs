@@ -1,9 +1,8 @@
 //! Calls of debuggers and supervisors on threads.
 
 use super::{Answer, Context};
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::object::{Session, Thread, ThreadState};
+use crate::{Kernel, Machine};
 use abi::thread::{Registers, REGISTER_WORDS};
 use abi::{Error, Handle, Kind, Result, Rights};
 

@@ -2,10 +2,9 @@
 
 use super::cap::MAKER;
 use super::{Answer, Context};
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::mm::fault::Access;
 use crate::object::{Interrupt, IoPorts};
+use crate::{Kernel, Machine};
 use abi::memory::PAGE_SIZE;
 use abi::{Error, Handle, Kind, Result};
 
@@ -98,12 +97,8 @@ impl<M: Machine> Kernel<M> {
         let (address, length) = (cx.arg(2), cx.arg(3));
         Error::BadArgument.when(length > PAGE_SIZE)?;
         let end = address.checked_add(length).ok_or(Error::BadAddress)?;
-        let space = self.own_space(cx)?;
-        // At most two pages: the first byte's and the last byte's.
         if length > 0 {
-            for at in [address, end.saturating_sub(1)] {
-                self.user_frame(space, at, access)?;
-            }
+            self.range_check(cx, address, length, access)?;
         }
         let mut bytes = [0; CHUNK as usize];
         let mut at = address;

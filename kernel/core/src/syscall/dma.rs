@@ -2,9 +2,8 @@
 
 use super::cap::MAKER;
 use super::{Answer, Context};
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::object::{DmaDomain, Memory, Quota};
+use crate::{Kernel, Machine};
 use abi::{Error, Kind, Result, Rights};
 
 /// The rights of whoever makes a view of memory, or finds one again.

@@ -2,9 +2,8 @@
 
 use super::cap::MAKER;
 use super::{Answer, Context};
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::object::{Endpoint, Quota};
+use crate::{Kernel, Machine};
 use abi::{Error, Result, Rights};
 
 impl<M: Machine> Kernel<M> {

@@ -2,11 +2,9 @@
 
 use super::cap::MAKER;
 use super::{Answer, Context};
-use crate::id::Id;
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::mm::fault::Access;
 use crate::object::{Endpoint, EventQueue, Quota};
+use crate::{Id, Kernel, Machine};
 use abi::event::{Mode, BATCH, MAX_CAPACITY};
 use abi::memory::PAGE_SIZE;
 use abi::{Error, Kind, Result, Rights};
@@ -81,7 +79,7 @@ impl<M: Machine> Kernel<M> {
         let mut events = [(0, 0); BATCH];
         let capacity = usize::try_from(cx.arg(2)).map_err(|_| Error::BadArgument)?;
         let room = events.get_mut(..capacity).filter(|room| !room.is_empty()).ok_or(Error::BadArgument)?;
-        self.room_check(cx, cx.arg(1), cx.arg(2).saturating_mul(EVENT))?;
+        self.range_check(cx, cx.arg(1), cx.arg(2).saturating_mul(EVENT), Access::Write)?;
         let count = self.queue_look(id, room);
         let mut words = [0; BATCH * 2];
         for ((key, bits), place) in room.iter().zip(words.chunks_exact_mut(2)) {
@@ -93,12 +91,13 @@ impl<M: Machine> Kernel<M> {
         Ok(count)
     }
 
-    /// Checks that a range is the caller's to write, so that a bad address is found before a long wait.
-    fn room_check(&self, cx: &Context, address: u64, length: u64) -> Result<()> {
+    /// Checks that a range, which is not empty, is the caller's to access, so that a bad address is found before anything
+    /// is done.
+    pub(super) fn range_check(&self, cx: &Context, address: u64, length: u64, access: Access) -> Result<()> {
         let space = self.processes[cx.process].space.get().ok_or(Error::BadAddress)?;
         let last = address.checked_add(length.saturating_sub(1)).ok_or(Error::BadAddress)?;
         for at in (address..last).step_by(PAGE_SIZE as usize).chain([last]) {
-            self.user_frame(space, at, Access::Write)?;
+            self.user_frame(space, at, access)?;
         }
         Ok(())
     }

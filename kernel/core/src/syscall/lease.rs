@@ -2,9 +2,8 @@
 
 use super::space::protection;
 use super::{Answer, Context};
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::object::DmaDomain;
+use crate::{Kernel, Machine};
 use abi::{Kind, Result, Rights};
 
 impl<M: Machine> Kernel<M> {

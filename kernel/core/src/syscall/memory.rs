@@ -2,14 +2,10 @@
 
 use super::cap::LOOK;
 use super::{Answer, Context};
-use crate::address::FrameNumber;
-use crate::field::Field;
-use crate::id::Id;
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::mm::fault::Access;
 use crate::mm::user::{CopyError, COPY_LIMIT};
 use crate::object::{Cap, Memory, Quota, Space};
+use crate::{Field, FrameNumber, Id, Kernel, Machine};
 use abi::memory::{MemoryFlags, Protection, PAGE_SIZE};
 use abi::{Error, Kind, Result, Rights};
 

@@ -1,11 +1,10 @@
 //! Calls on namespaces.
 
 use crate::cap::namespace::{bytes, scheme_name, NAME};
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::object::{Namespace, Session};
 use crate::syscall::cap::MAKER;
 use crate::syscall::{Answer, Context};
+use crate::{Kernel, Machine};
 use abi::{Error, Kind, Result, Rights};
 
 impl<M: Machine> Kernel<M> {

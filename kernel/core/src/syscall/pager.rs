@@ -2,9 +2,8 @@
 
 use super::memory::MAKER;
 use super::{Answer, Context};
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::object::{Endpoint, Memory, Quota};
+use crate::{Kernel, Machine};
 use abi::memory::PagerFlags;
 use abi::{Error, Kind, Result, Rights};
 

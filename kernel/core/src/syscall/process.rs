@@ -1,13 +1,10 @@
 //! Calls on processes.
 
 use crate::cap::namespace::words;
-use crate::field::Field;
-use crate::id::Id;
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::object::{Namespace, Process, ProcessState, Quota};
 use crate::syscall::cap::{LOOK, MAKER};
 use crate::syscall::{Answer, Context};
+use crate::{Field, Id, Kernel, Machine};
 use abi::start::PROCESS_INFO_WORDS;
 use abi::{Error, Handle, Kind, Result, Rights};
 

@@ -1,10 +1,9 @@
 //! Calls on accounts.
 
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::object::Quota;
 use crate::syscall::cap::{LOOK, MAKER};
 use crate::syscall::{Answer, Context};
+use crate::{Kernel, Machine};
 use abi::{Error, Result, Rights};
 
 impl<M: Machine> Kernel<M> {

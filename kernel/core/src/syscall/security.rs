@@ -1,9 +1,8 @@
 //! Calls on the security policy, labels, and the audit record.
 
 use super::{Answer, Context};
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::object::Process;
+use crate::{Kernel, Machine};
 use abi::security::{NAME, PATH, RECORD_LENGTH};
 use abi::{Error, Result};
 

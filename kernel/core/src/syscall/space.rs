@@ -1,11 +1,10 @@
 //! Calls on address spaces.
 
 use super::{Answer, Context};
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::mm::mapping::Backing;
 use crate::mm::space::UserRange;
 use crate::object::{DeviceMemory, Memory, Space};
+use crate::{Kernel, Machine};
 use abi::memory::{Inherit, Protection, PAGE_SIZE};
 use abi::{Error, Kind, Result, Rights};
 

@@ -1,12 +1,10 @@
 //! Calls on threads, but for those that wait or yield.
 
-use crate::address::VirtAddr;
 use crate::cap::thread::Start;
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::object::{Process, Thread};
 use crate::syscall::cap::MAKER;
 use crate::syscall::{Answer, Context};
+use crate::{Kernel, Machine, VirtAddr};
 use abi::memory::{USER_END, USER_START};
 use abi::{Error, Result};
 

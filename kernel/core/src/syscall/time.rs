@@ -1,9 +1,8 @@
 //! Handlers of the clock, of sleeping and of yielding.
 
 use super::{Answer, Context};
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::object::ThreadState;
+use crate::{Kernel, Machine};
 use abi::Result;
 
 impl<M: Machine> Kernel<M> {

@@ -1,10 +1,8 @@
 //! Calls on upcalls and on foreign call numbers.
 
 use super::{Answer, Context};
-use crate::address::VirtAddr;
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::object::Thread;
+use crate::{Kernel, Machine, VirtAddr};
 use abi::thread::UPCALL_FAULT;
 use abi::{Error, Result};
 
