@@ -14,7 +14,7 @@ use super::descriptors::{USER_CODE, USER_DATA};
 use super::layout::{DIRECT, USER_LIMIT};
 use super::per_cpu::PerCpu;
 use super::{fpu, smp, trap};
-use abi::call::Call;
+use abi::call::{Call, FIRST};
 use core::arch::global_asm;
 use core::mem::{offset_of, size_of};
 use kernel_core::lock::Lock;
@@ -28,6 +28,10 @@ const _: () = assert!(offset_of!(Thread, registers) == 0, "registers come first 
 const _: () = assert!(size_of::<Registers>() == 20 * 8, "the entry code knows every register");
 
 const IA32_FS_BASE: u32 = 0xc000_0100;
+/// One bit for each call that is tried the brief way, by its number after the first.
+static BRIEF: u128 = {
+    1 << (Call::ThreadId as u64 - FIRST) | 1 << (Call::Notify as u64 - FIRST) | 1 << (Call::Wait as u64 - FIRST)
+};
 /// Bytes from one stub to the next.
 const STUB: usize = 16;
 
@@ -126,10 +130,10 @@ global_asm!(
     "mov [rsp + {rsp}], rcx",
     "mov qword ptr [rsp + {full}], 0",
     // Words alone, to or from a server: the short way, with the words where they are.
-    "cmp byte ptr gs:[{among_others}], 0",
-    "jne 20f",
     "test rdx, rdx",
     "jnz 5f",
+    "cmp byte ptr gs:[{among_others}], 0",
+    "jne 5f",
     "cmp rax, {call_number}",
     "jne 4f",
     "mov rdx, rsp",
@@ -164,7 +168,14 @@ global_asm!(
     "xor edx, edx",
     "5: mov [rsp + {rax}], rax",
     "mov [rsp + {rdx}], rdx",
-    // What is answered at once, with the words where they are.
+    // What may be answered at once, with the words where they are.
+    "lea rcx, [rax - {first_number}]",
+    "cmp rcx, 127",
+    "ja 18f",
+    "bt dword ptr [{brief_numbers}], ecx",
+    "jnc 18f",
+    "cmp byte ptr gs:[{among_others}], 0",
+    "jne 18f",
     "mov rdi, rsp",
     "mov rsi, gs:[{cpu}]",
     "mov rdx, rax",
@@ -181,7 +192,7 @@ global_asm!(
     "swapgs",
     "sysretq",
     "18: mov rsp, gs:[{registers}]",
-    "22: save_words rsp",
+    "save_words rsp",
     "mov rsp, gs:[{stack}]",
     "xor ebp, ebp",
     "call {syscall}",
@@ -196,7 +207,7 @@ global_asm!(
     // All that is the thread's is loaded: others may have the kernel.
     "1: cmp byte ptr gs:[{locked}], 0",
     "jne 19f",
-    "21: cmp qword ptr [rax + {full}], 0",
+    "18: cmp qword ptr [rax + {full}], 0",
     "jne 2f",
     "restore rax",
     "mov rcx, [rax + {rip}]",
@@ -210,11 +221,7 @@ global_asm!(
     "jmp 1b",
     "19: mov byte ptr gs:[{locked}], 0",
     "inc dword ptr [rip + {lock} + {turn}]",
-    "jmp 21b",
-    // Among other processors no way is so short that it needs no lock: all is saved first, so that others can have it.
-    "20: mov [rsp + {rax}], rax",
-    "mov [rsp + {rdx}], rdx",
-    "jmp 22b",
+    "jmp 18b",
     // Where `iretq` goes has to be in the user half: a jump elsewhere faults on some processors when it is made already.
     "9: call {astray}",
     "jmp resume_user",
@@ -346,11 +353,11 @@ global_asm!(
     fs_base_msr = const IA32_FS_BASE,
     user_bits = const USER_LIMIT.trailing_zeros(),
     astray = sym trap::astray,
+    cpu = const offset_of!(PerCpu, cpu),
     among_others = const offset_of!(PerCpu, among_others),
     locked = const offset_of!(PerCpu, locked),
     lock = sym smp::LOCK,
     turn = const Lock::TURN,
-    cpu = const offset_of!(PerCpu, cpu),
     registers = const offset_of!(PerCpu, registers),
     user_rsp = const offset_of!(PerCpu, user_rsp),
     stack = const offset_of!(PerCpu, stack),
@@ -361,6 +368,8 @@ global_asm!(
     reply_recv_number = const Call::ReplyRecv as u64,
     call = sym trap::call,
     brief = sym trap::brief,
+    brief_numbers = sym BRIEF,
+    first_number = const FIRST,
     reply_recv = sym trap::reply_recv,
     syscall = sym trap::syscall,
     trap = sym trap::from_user,

@@ -207,6 +207,7 @@ fn follow_far(mut next: Next) -> *const Registers {
         let start = clock::now_ns();
         window::close(core::ptr::null());
         let vector = if next == Next::Idle || idle::pending() { idle::wait() } else { KICK_VECTOR };
+        window::open(Some(u64::from(vector)));
         if next == Next::Idle {
             let waited = clock::now_ns().wrapping_sub(start);
             block.idle_ns.store(block.idle_ns.load(Relaxed).wrapping_add(waited), Relaxed);

@@ -10,6 +10,7 @@ use crate::arena::{Arena, ArenaKind, PageSlot};
 use crate::id::Id;
 use crate::kernel::{InKernel, Kernel};
 use crate::machine::Machine;
+use crate::mm::frames::{chain, unchain};
 use crate::object::{FrameInfo, Object, Quota};
 use abi::{Error, Result};
 
@@ -84,27 +85,11 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn partial_add<T: InKernel>(&self, arena: &Arena<T>, quota: Id<Quota>, page: u32) {
-        let number = page.wrapping_add(1);
-        let next = self.partial::<T>(quota).replace(number);
-        let info = page_info(arena, page);
-        info.next.set(next);
-        info.prev.set(0);
-        if next != 0 {
-            page_info(arena, next.wrapping_sub(1)).prev.set(number);
-        }
+        chain(self.partial::<T>(quota), page.wrapping_add(1), |number| page_info(arena, number.wrapping_sub(1)));
     }
 
     fn partial_remove<T: InKernel>(&self, arena: &Arena<T>, quota: Id<Quota>, page: u32) {
-        let info = page_info(arena, page);
-        let (next, prev) = (info.next.replace(0), info.prev.replace(0));
-        if prev == 0 {
-            self.partial::<T>(quota).set(next);
-        } else {
-            page_info(arena, prev.wrapping_sub(1)).next.set(next);
-        }
-        if next != 0 {
-            page_info(arena, next.wrapping_sub(1)).prev.set(prev);
-        }
+        unchain(self.partial::<T>(quota), page.wrapping_add(1), |number| page_info(arena, number.wrapping_sub(1)));
     }
 
     /// Backs a page with a frame of the account's. The frame keeps the account alive.

@@ -112,14 +112,10 @@ impl<M: Machine> Kernel<M> {
             return Ok(cap);
         }
         let right_kind = word(handle, kind, Rights::empty()) ^ entry;
-        Err(if right_kind & 0xffff_ffff != 0 || handle.is_none() {
+        Err(if right_kind & 0xffff_ffff != 0 || handle.is_none() || entry >> KIND_SHIFT == 0 {
             Error::BadHandle
         } else if right_kind & HANDLE_AND_KIND != 0 {
-            if entry >> KIND_SHIFT == 0 {
-                Error::BadHandle
-            } else {
-                Error::WrongKind
-            }
+            Error::WrongKind
         } else {
             Error::NoRight
         })

@@ -180,29 +180,13 @@ impl Frames {
     }
 
     fn link(&self, frame: u32, order: u32) {
-        let head = self.head(usize::from(frame >= ABOVE_4G), order);
-        let next = head.replace(frame);
-        let info = self.entry(frame);
-        info.order.set(order.saturating_add(1) as u8);
-        info.next.set(next);
-        info.prev.set(0);
-        if next != 0 {
-            self.entry(next).prev.set(frame);
-        }
+        self.entry(frame).order.set(order.saturating_add(1) as u8);
+        chain(self.head(usize::from(frame >= ABOVE_4G), order), frame, |frame| self.entry(frame));
     }
 
     fn unlink(&self, frame: u32, order: u32) {
-        let info = self.entry(frame);
-        let (next, prev) = (info.next.get(), info.prev.get());
-        if prev == 0 {
-            self.head(usize::from(frame >= ABOVE_4G), order).set(next);
-        } else {
-            self.entry(prev).next.set(next);
-        }
-        if next != 0 {
-            self.entry(next).prev.set(prev);
-        }
-        info.order.set(0);
+        unchain(self.head(usize::from(frame >= ABOVE_4G), order), frame, |frame| self.entry(frame));
+        self.entry(frame).order.set(0);
     }
 
     /// Takes a run of an order out of the lists; a greater one is halved until it fits.
@@ -248,6 +232,27 @@ impl Frames {
             self.push(at, order);
             at = at.saturating_add(1u32.wrapping_shl(order));
         }
+    }
+}
+
+/// Puts a number in front of a list that is linked through the records of frames; 0 ends it.
+pub(crate) fn chain<'a>(head: &Field<u32>, number: u32, info: impl Fn(u32) -> &'a FrameInfo) {
+    let next = head.replace(number);
+    info(number).next.set(next);
+    info(number).prev.set(0);
+    if next != 0 {
+        info(next).prev.set(number);
+    }
+}
+
+/// Takes a number out of such a list.
+pub(crate) fn unchain<'a>(head: &'a Field<u32>, number: u32, info: impl Fn(u32) -> &'a FrameInfo) {
+    let own = info(number);
+    let (next, prev) = (own.next.replace(0), own.prev.replace(0));
+    let before = if prev == 0 { head } else { &info(prev).next };
+    before.set(next);
+    if next != 0 {
+        info(next).prev.set(prev);
     }
 }
 

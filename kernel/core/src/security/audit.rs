@@ -47,11 +47,7 @@ impl<M: Machine> Kernel<M> {
 
     /// The subject whose share a label's denials go to: one that the policy does not know is the default.
     fn share(&self, label: u32) -> u32 {
-        if label < self.security.shape().subjects {
-            label
-        } else {
-            DEFAULT_SUBJECT
-        }
+        Some(label).filter(|label| *label < self.security.shape().subjects).unwrap_or(DEFAULT_SUBJECT)
     }
 
     /// Keeps a record; a denial counts to who acted. Nothing happens before a policy is loaded.

@@ -52,8 +52,7 @@ impl<M: Machine> Kernel<M> {
             return Ok(rights);
         }
         let result = self.hand_over_decide(cap, rights, to);
-        self.hand_over_record(from, cap, rights, to, from, result);
-        result
+        self.decided(self.hand_over_about(from, cap, to), rights & self.caps[cap].rights(), result)
     }
 
     fn hand_over_decide(&self, cap: Id<Cap>, rights: Rights, to: Id<Process>) -> Result<Rights> {
@@ -65,23 +64,13 @@ impl<M: Machine> Kernel<M> {
         Id::try_new(self.caps[cap].object.get() as usize).expect("invariant: a capability names an object")
     }
 
-    fn hand_over_record(
-        &self,
-        from: Id<Process>,
-        cap: Id<Cap>,
-        asked: Rights,
-        to: Id<Process>,
-        asked_by: Id<Process>,
-        result: Result<Rights>,
-    ) {
-        let asked = asked & self.caps[cap].rights();
+    fn hand_over_about(&self, from: Id<Process>, cap: Id<Cap>, to: Id<Process>) -> Record {
         let about = Record {
             other: self.processes[to].header.object_id.get(),
             other_label: self.label(to),
             ..self.record(Kind::Pass, from)
         };
-        let about = self.about_session(about, self.session_of(cap));
-        self.audit_keep_for(self.label(asked_by), with_verdict(about, asked, result));
+        self.about_session(about, self.session_of(cap))
     }
 
     /// Hands a session over where the policy decides; as `cap_derive`. A decision in favour is recorded when the
@@ -98,7 +87,10 @@ impl<M: Machine> Kernel<M> {
         let decided = self.hand_over_decide(cap, mask, to);
         let handed = decided.and_then(|left| self.cap_derive(cap, self.caps[cap].object.get(), left, to));
         if matches!(handed, Ok(_) | Err(Error::Denied)) {
-            self.hand_over_record(from, cap, mask, to, asked_by, handed.map(|(_, rights)| rights));
+            let result = handed.map(|(_, rights)| rights);
+            let about = self.hand_over_about(from, cap, to);
+            let record = with_verdict(about, mask & self.caps[cap].rights(), result);
+            self.audit_keep_for(self.label(asked_by), record);
         }
         handed
     }

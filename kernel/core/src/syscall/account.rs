@@ -23,8 +23,7 @@ impl<M: Machine> Kernel<M> {
     pub fn quota_limit(&self, cx: &Context) -> Result<Answer> {
         let child = self.resolve(cx, cx.arg(1), Kind::Quota, Rights::INSPECT)?.id::<Quota>();
         let what = Limit::from_number(cx.arg(2)).ok_or(Error::BadArgument)?;
-        self.quota_limit_set(cx.id(), child, what, cx.arg(3))?;
-        Ok(Answer::DONE)
+        self.quota_limit_set(cx.id(), child, what, cx.arg(3)).map(|()| Answer::DONE)
     }
 
     /// `quota_usage`. As many whole words as there is room for. Errors: `BadAddress`.

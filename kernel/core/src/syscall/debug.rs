@@ -11,14 +11,12 @@ impl<M: Machine> Kernel<M> {
     /// `thread_suspend`. What the thread waits for goes on; suspending is no count. A thread that suspends itself does so
     /// with the call answered. Errors: `Closed` (it has ended), `WrongState` (it is suspended already).
     pub fn thread_suspend(&self, cx: &Context) -> Result<Answer> {
-        self.thread_suspend_now(cx.id::<Thread>())?;
-        Ok(Answer::DONE)
+        self.thread_suspend_now(cx.id::<Thread>()).map(|()| Answer::DONE)
     }
 
     /// `thread_resume`. Errors: `Closed` (it has ended), `WrongState` (it is not suspended).
     pub fn thread_resume(&self, cx: &Context) -> Result<Answer> {
-        self.thread_resume_now(cx.id::<Thread>())?;
-        Ok(Answer::DONE)
+        self.thread_resume_now(cx.id::<Thread>()).map(|()| Answer::DONE)
     }
 
     /// `thread_registers`. Of a thread that is suspended, whatever it waits for, or whose fault is with its handler. Errors:
@@ -27,8 +25,7 @@ impl<M: Machine> Kernel<M> {
         let thread = &self.threads[cx.id::<Thread>()];
         thread.process.get().ok_or(Error::Closed)?;
         Error::WrongState.when(!thread.suspended.get() && !thread.faulting.get())?;
-        self.user_write_words(cx.process, cx.arg(1), &self.registers_of(thread).to_words())?;
-        Ok(Answer::DONE)
+        self.user_write_words(cx.process, cx.arg(1), &self.registers_of(thread).to_words()).map(|()| Answer::DONE)
     }
 
     /// `thread_set_registers`. Of a thread that is suspended and waits for nothing, or whose fault is with its handler: in a
@@ -41,8 +38,7 @@ impl<M: Machine> Kernel<M> {
         Error::WrongState.when(thread.state.get() != ThreadState::Suspended && !thread.faulting.get())?;
         let mut words = [0; REGISTER_WORDS];
         self.user_read_words(cx.process, cx.arg(1), &mut words)?;
-        self.registers_put(thread, &Registers::from_words(words))?;
-        Ok(Answer::DONE)
+        self.registers_put(thread, &Registers::from_words(words)).map(|()| Answer::DONE)
     }
 
     /// `thread_fault_handler`. A fault that is with its handler already stays there. Errors: `BadHandle`, `WrongKind`,
@@ -53,7 +49,7 @@ impl<M: Machine> Kernel<M> {
         let resolve = || self.resolve(cx, cx.arg(1), Kind::Session, Rights::SEND);
         let session = (cx.arg(1) != Handle::NONE.word()).then(resolve).transpose()?;
         self.threads[id].process.get().ok_or(Error::Closed)?;
-        self.fault_handler_set(id, session.map(|s| s.id::<Session>()), session.and_then(|s| s.cap))?;
-        Ok(Answer::DONE)
+        self.fault_handler_set(id, session.map(|s| s.id::<Session>()), session.and_then(|s| s.cap))
+            .map(|()| Answer::DONE)
     }
 }

@@ -25,8 +25,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Acknowledges the end of a session. Errors: `NotFound`, `WrongState` (it has not ended).
     pub fn session_acknowledge(&self, cx: &Context) -> Result<Answer> {
-        self.session_forget(cx.id::<Endpoint>(), cx.arg(1))?;
-        Ok(Answer::DONE)
+        self.session_forget(cx.id::<Endpoint>(), cx.arg(1)).map(|()| Answer::DONE)
     }
 
     /// The session with the next higher badge. Errors: `NotFound` (there is none).

@@ -115,7 +115,6 @@ impl<M: Machine> Kernel<M> {
     pub fn session_ready(&self, cx: &Context) -> Result<Answer> {
         let bits = |word: u64| u32::try_from(word).map_err(|_| Error::BadArgument);
         let (set, clear) = (bits(cx.arg(2))?, bits(cx.arg(3))?);
-        self.session_set_ready(cx.id::<Endpoint>(), cx.arg(1), set, clear)?;
-        Ok(Answer::DONE)
+        self.session_set_ready(cx.id::<Endpoint>(), cx.arg(1), set, clear).map(|()| Answer::DONE)
     }
 }

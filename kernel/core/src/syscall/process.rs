@@ -68,8 +68,7 @@ impl<M: Machine> Kernel<M> {
     /// (notification: `SEND` is asked), `BadArgument` (no bits), `OutOfQuota`, `OutOfMemory`.
     pub fn process_watch(&self, cx: &Context) -> Result<Answer> {
         let to = self.resolve_bits(cx, cx.arg(1), cx.arg(2))?;
-        self.watch_add(cx.id::<Process>(), to, cx.arg(2), self.own_quota(cx)?)?;
-        Ok(Answer::DONE)
+        self.watch_add(cx.id::<Process>(), to, cx.arg(2), self.own_quota(cx)?).map(|()| Answer::DONE)
     }
 
     /// `process_info`. Errors: `BadAddress`.
@@ -93,8 +92,7 @@ impl<M: Machine> Kernel<M> {
         for (place, word) in out.iter_mut().zip(all) {
             *place = word;
         }
-        self.user_write_words(cx.process, cx.arg(1), &out)?;
-        Ok(Answer::DONE)
+        self.user_write_words(cx.process, cx.arg(1), &out).map(|()| Answer::DONE)
     }
 
     /// `process_capability`. Errors: `NotFound`, `BadAddress`.

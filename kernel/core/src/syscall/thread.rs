@@ -53,8 +53,7 @@ impl<M: Machine> Kernel<M> {
     pub fn thread_cancel(&self, cx: &Context) -> Result<Answer> {
         let thread = cx.id::<Thread>();
         self.threads[thread].process.get().ok_or(Error::Closed)?;
-        self.thread_cancel_wait(thread)?;
-        Ok(Answer::DONE)
+        self.thread_cancel_wait(thread).map(|()| Answer::DONE)
     }
 
     /// `thread_set_fs_base`. Errors: `BadAddress` (not in the user half).

@@ -37,7 +37,7 @@ enum State {
 
 /// A scan, one byte at a time.
 #[derive(Clone, Copy, Debug)]
-pub struct Scan {
+struct Scan {
     state: State,
     before: [u8; 2],
     values: [Option<u8>; 2],
@@ -45,7 +45,7 @@ pub struct Scan {
 
 impl Scan {
     /// At the start.
-    pub const fn new() -> Scan {
+    const fn new() -> Scan {
         Scan { state: State::Name(0), before: [0; 2], values: [None; 2] }
     }
 
@@ -58,7 +58,7 @@ impl Scan {
     }
 
     /// Takes a byte; the two types once both are known.
-    pub fn byte(&mut self, byte: u8) -> Option<(u8, u8)> {
+    fn byte(&mut self, byte: u8) -> Option<(u8, u8)> {
         const NAME: &[u8; 4] = b"_S5_";
         let restart = if byte == NAME[0] { State::Name(1) } else { State::Name(0) };
         self.state = match self.state {
@@ -98,12 +98,6 @@ impl Scan {
             [Some(a), Some(b)] => Some((a, b)),
             _ => None,
         }
-    }
-}
-
-impl Default for Scan {
-    fn default() -> Self {
-        Scan::new()
     }
 }
 
