@@ -171,7 +171,7 @@ fn nothing_of_a_process_that_ended_runs_on_any_processor() {
     drawn.sort_unstable();
     assert_eq!(drawn, [1, 2, 3]);
     for (cpu, victim) in (1..4).zip(victims) {
-        assert!(four.world.kernel.threads[victim].process.get().is_none());
+        assert!(!four.world.kernel.threads.is_used(victim));
         assert_eq!(four.turn(cpu), Next::Idle);
     }
     assert_eq!(four.turn(0), Next::Run(caller));
