@@ -8,6 +8,7 @@
 //!
 //! Generic over its words, so that `loom` checks this very code (`tests/lock.rs`).
 
+use crate::field::Clear;
 use crate::kernel::CPUS;
 use core::sync::atomic::{
     AtomicU32, Ordering, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed, Ordering::Release, Ordering::SeqCst,
@@ -83,13 +84,38 @@ impl Default for Lock {
     }
 }
 
+/// A small lock in an object, for those on the shared side alone: whoever finds it taken takes the exclusive side.
+#[derive(Default)]
+pub struct Gate(AtomicU32);
+
+impl Gate {
+    /// Takes it, if nobody has it.
+    #[inline(always)]
+    pub fn enter(&self) -> bool {
+        self.0.swap(1, Acquire) == 0
+    }
+
+    /// Gives it back.
+    #[inline(always)]
+    pub fn leave(&self) {
+        self.0.store(0, Release);
+    }
+}
+
+impl Clear for Gate {
+    fn clear(&self) {
+        self.leave();
+    }
+}
+
 impl<W: Word, const N: usize> Lock<W, N> {
     /// Nobody holds it; for words that can't be made at compile time.
     pub fn of_words() -> Lock<W, N> {
         Lock { next: Line(W::zero()), turn: Line(W::zero()), readers: core::array::from_fn(|_| Line(W::zero())) }
     }
 
-    fn reader(&self, cpu: usize) -> &W {
+    /// The flag of a processor: not 0 while it holds the shared side.
+    pub fn reader(&self, cpu: usize) -> &W {
         &self.readers.get(cpu).expect("invariant: a processor that there is").0
     }
 

@@ -116,10 +116,9 @@ global_asm!(
     ".previous",
     "17:",
     ".endm",
-    // SYSCALL: rcx has the return address, r11 the flags.
-    ".balign 64",
-    ".global syscall_entry",
-    "syscall_entry:",
+    // SYSCALL: rcx has the return address, r11 the flags. Words alone, to or from a server, go the short way, with the words
+    // where they are; alone, or (`shared`) holding the shared side of the lock until the other thread is loaded.
+    ".macro short_ways call, reply_recv, shared",
     "swapgs",
     "mov gs:[{user_rsp}], rsp",
     "mov rsp, gs:[{registers}]",
@@ -129,31 +128,33 @@ global_asm!(
     "mov rcx, gs:[{user_rsp}]",
     "mov [rsp + {rsp}], rcx",
     "mov qword ptr [rsp + {full}], 0",
-    // Words alone, to or from a server: the short way, with the words where they are.
     "test rdx, rdx",
-    "jnz 5f",
-    "cmp byte ptr gs:[{among_others}], 0",
-    "jne 5f",
+    "jnz syscall_long",
     "cmp rax, {call_number}",
     "jne 4f",
     "mov rdx, rsp",
     "mov rcx, gs:[{cpu}]",
     "mov rsp, gs:[{stack}]",
-    "call {call}",
+    "call \\call",
     "test rax, rax",
     "jnz 3f",
     "mov eax, {call_number}",
     "jmp 6f",
     "4: cmp rax, {reply_recv_number}",
-    "jne 5f",
+    "jne syscall_long",
     "mov rdx, rsp",
     "mov rcx, gs:[{cpu}]",
     "mov rsp, gs:[{stack}]",
-    "call {reply_recv}",
+    "call \\reply_recv",
     "test rax, rax",
     "jz 7f",
     // Out: rax has the registers of the thread that is answered, which came by `syscall` too.
-    "3: load_thread",
+    "3: inc qword ptr gs:[{entries}]",
+    "load_thread",
+    ".if \\shared",
+    "mov rcx, gs:[{reader}]",
+    "mov dword ptr [rcx], 0",
+    ".endif",
     "mov rcx, [r8 + {rip}]",
     "mov r11, [r8 + {rflags}]",
     "mov rsp, [r8 + {rsp}]",
@@ -166,7 +167,16 @@ global_asm!(
     "7: mov eax, {reply_recv_number}",
     "6: mov rsp, gs:[{registers}]",
     "xor edx, edx",
-    "5: mov [rsp + {rax}], rax",
+    "jmp syscall_long",
+    ".endm",
+    ".balign 64",
+    ".global syscall_alone",
+    "syscall_alone: short_ways {call}, {reply_recv}, 0",
+    ".balign 64",
+    ".global syscall_among_others",
+    "syscall_among_others: short_ways {call_shared}, {reply_recv_shared}, 1",
+    "syscall_long:",
+    "mov [rsp + {rax}], rax",
     "mov [rsp + {rdx}], rdx",
     // What may be answered at once, with the words where they are.
     "lea rcx, [rax - {first_number}]",
@@ -183,6 +193,7 @@ global_asm!(
     "call {brief}",
     "test rax, rax",
     "jz 18f",
+    "inc qword ptr gs:[{entries}]",
     "mov rcx, [rax + {rip}]",
     "mov r11, [rax + {rflags}]",
     "mov rsp, [rax + {rsp}]",
@@ -192,7 +203,7 @@ global_asm!(
     "swapgs",
     "sysretq",
     "18: mov rsp, gs:[{registers}]",
-    "save_words rsp",
+    "22: save_words rsp",
     "mov rsp, gs:[{stack}]",
     "xor ebp, ebp",
     "call {syscall}",
@@ -207,7 +218,7 @@ global_asm!(
     // All that is the thread's is loaded: others may have the kernel.
     "1: cmp byte ptr gs:[{locked}], 0",
     "jne 19f",
-    "18: cmp qword ptr [rax + {full}], 0",
+    "21: cmp qword ptr [rax + {full}], 0",
     "jne 2f",
     "restore rax",
     "mov rcx, [rax + {rip}]",
@@ -221,7 +232,11 @@ global_asm!(
     "jmp 1b",
     "19: mov byte ptr gs:[{locked}], 0",
     "inc dword ptr [rip + {lock} + {turn}]",
-    "jmp 18b",
+    "jmp 21b",
+    // Among other processors no way is so short that it needs no lock: all is saved first, so that others can have it.
+    "20: mov [rsp + {rax}], rax",
+    "mov [rsp + {rdx}], rdx",
+    "jmp 22b",
     // Where `iretq` goes has to be in the user half: a jump elsewhere faults on some processors when it is made already.
     "9: call {astray}",
     "jmp resume_user",
@@ -354,6 +369,7 @@ global_asm!(
     user_bits = const USER_LIMIT.trailing_zeros(),
     astray = sym trap::astray,
     cpu = const offset_of!(PerCpu, cpu),
+    entries = const offset_of!(PerCpu, entries),
     among_others = const offset_of!(PerCpu, among_others),
     locked = const offset_of!(PerCpu, locked),
     lock = sym smp::LOCK,
@@ -367,6 +383,9 @@ global_asm!(
     call_number = const Call::Call as u64,
     reply_recv_number = const Call::ReplyRecv as u64,
     call = sym trap::call,
+    call_shared = sym trap::call_shared,
+    reply_recv_shared = sym trap::reply_recv_shared,
+    reader = const offset_of!(PerCpu, reader),
     brief = sym trap::brief,
     brief_numbers = sym BRIEF,
     first_number = const FIRST,
@@ -379,7 +398,8 @@ global_asm!(
 
 extern "C" {
     static trap_stubs: u8;
-    fn syscall_entry();
+    fn syscall_alone();
+    fn syscall_among_others();
     fn resume_user();
 }
 
@@ -395,10 +415,15 @@ pub fn initialise() {
     let selector = SegmentSelector;
     Star::write(selector(USER_CODE), selector(USER_DATA), selector(super::descriptors::KERNEL_CODE), selector(super::descriptors::KERNEL_DATA))
         .expect("invariant: the segments stand in the order that sysret asks for");
-    LStar::write(VirtAddr::new_truncate(syscall_entry as *const () as u64));
+    LStar::write(VirtAddr::new_truncate(syscall_alone as *const () as u64));
     SFMask::write(RFlags::from_bits_truncate(0x0025_7fd5));
     // SAFETY: turns SYSCALL on; the three registers above are set. NX was on since the start.
     unsafe { Efer::update(|flags| flags.insert(EferFlags::SYSTEM_CALL_EXTENSIONS | EferFlags::NO_EXECUTE_ENABLE)) };
+}
+
+/// From now on the short ways of this processor share the kernel with those of others.
+pub fn among_others() {
+    LStar::write(VirtAddr::new_truncate(syscall_among_others as *const () as u64));
 }
 
 /// Goes to user mode for the first time on this processor, leaving the boot stack behind.

@@ -31,5 +31,5 @@ macro_rules! bare {
 }
 bare! {
     apic clock console descriptors early entry fpu idle kernel_space lines machine panic per_cpu platform port smp start
-    stop trap trampoline window
+    stop trampoline trap window
 }

@@ -26,6 +26,8 @@ pub struct PerCpu {
     pub stack: AtomicU64,
     /// What the core keeps of this processor: its `Cpu`.
     pub cpu: AtomicU64,
+    /// The word that says whether it holds the shared side of the kernel's lock.
+    pub reader: AtomicU64,
     /// This block's own address.
     pub own: AtomicU64,
     /// Whether SMAP is on: then entries from user mode clear AC.
@@ -77,6 +79,7 @@ impl PerCpu {
             user_rsp: AtomicU64::new(0),
             stack: AtomicU64::new(0),
             cpu: AtomicU64::new(0),
+            reader: AtomicU64::new(0),
             own: AtomicU64::new(0),
             smap: AtomicU64::new(0),
             id: AtomicU64::new(0),

@@ -8,7 +8,7 @@
 use super::kernel_space::kernel_root;
 use super::layout::KICK_VECTOR;
 use super::per_cpu::{self, PerCpu};
-use super::{apic, fpu, machine};
+use super::{apic, entry, fpu, machine};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use kernel_core::address::FrameNumber;
 use kernel_core::lock::Lock;
@@ -48,7 +48,17 @@ pub fn many() -> bool {
 /// Another one runs.
 pub fn set_count(count: usize) {
     COUNT.store(count as u32, Relaxed);
-    per_cpu::this().among_others.store(count > 1, Relaxed);
+    if count > 1 {
+        among_others();
+    }
+}
+
+/// This processor is not alone: its entries take the lock.
+pub fn among_others() {
+    let block = per_cpu::this();
+    block.among_others.store(true, Relaxed);
+    block.reader.store(&raw const *LOCK.reader(block.id.load(Relaxed) as usize) as u64, Relaxed);
+    entry::among_others();
 }
 
 /// The blocks of the processors that run.
@@ -150,6 +160,22 @@ pub fn lock(calls: bool) {
     if block.arenas_seen.swap(arenas, Relaxed) != arenas {
         machine::flush_global();
     }
+}
+
+/// Takes the shared side of the kernel's lock for this processor, which it answers, if that is to be had at once and
+/// nothing was taken out of the arenas' addresses that the TLB may still know.
+#[inline(always)]
+pub fn try_shared() -> Option<usize> {
+    let block = per_cpu::this();
+    let cpu = block.id.load(Relaxed) as usize;
+    if !LOCK.try_shared(cpu) {
+        return None;
+    }
+    if block.arenas_seen.load(Relaxed) != ARENAS.load(Relaxed) {
+        LOCK.release_shared(cpu);
+        return None;
+    }
+    Some(cpu)
 }
 
 /// Gives the kernel's lock back.

@@ -192,9 +192,9 @@ extern "C" fn processor_main(cpu: u32) -> ! {
     per_cpu::initialise(cpu as usize, stacks[0], features.smap);
     per_cpu::load_root(kernel_root());
     platform::set_registers(features);
-    per_cpu::this().among_others.store(true, Relaxed);
     fpu::initialise(features);
     entry::initialise();
+    smp::among_others();
     apic::initialise_another();
     while COMPARED[0].load(Acquire) == 0 {
         core::hint::spin_loop();

@@ -57,6 +57,16 @@ unsafe fn entered(calls: bool) -> &'static mut Kernel<X86> {
     unsafe { (*KERNEL.0.get()).assume_init_mut() }
 }
 
+/// The kernel, for the short ways of the only processor.
+///
+/// # Safety
+/// Called from an entry alone, where there are no others (`among_others`), with which the reference ends.
+#[inline(always)]
+unsafe fn alone() -> &'static Kernel<X86> {
+    // SAFETY: the caller's duty.
+    unsafe { (*KERNEL.0.get()).assume_init_ref() }
+}
+
 /// `syscall` was executed; its registers are saved.
 pub extern "C" fn syscall() -> *const Registers {
     // SAFETY: an entry.
@@ -69,21 +79,45 @@ pub extern "C" fn syscall() -> *const Registers {
 /// `call` was executed with words alone: the short way, or null where that is not to be had. Its registers but for rax, rdx
 /// and the words are saved. The entry code passes the thread whose registers these are, and the processor's `Cpu`.
 pub extern "C" fn call(session: u64, tag: u64, caller: &'static Thread, cpu: &'static Cpu) -> *const Registers {
-    // SAFETY: an entry.
-    let kernel = unsafe { entered(true) };
     window::open(Some(256));
-    registers_of(kernel.call_fast(cpu, caller, session, tag))
+    // SAFETY: an entry.
+    registers_of(unsafe { alone() }.call_fast(cpu, caller, session, tag))
+}
+
+/// `call` where there are other processors: on the shared side of the lock, which the way out gives back.
+pub extern "C" fn call_shared(session: u64, tag: u64, caller: &'static Thread, cpu: &'static Cpu) -> *const Registers {
+    window::open(Some(256));
+    shared(|kernel| kernel.call_shared(cpu, caller, session, tag))
+}
+
+/// The same for `reply_recv`.
+pub extern "C" fn reply_recv_shared(
+    endpoint: u64,
+    tag: u64,
+    server: &'static Thread,
+    cpu: &'static Cpu,
+    reply: u64,
+) -> *const Registers {
+    window::open(Some(256 | 2));
+    shared(|kernel| kernel.reply_receive_shared(cpu, server, endpoint, tag, reply))
+}
+
+#[inline(always)]
+fn shared(way: impl FnOnce(&'static Kernel<X86>) -> Option<Other>) -> *const Registers {
+    let cpu = smp::try_shared();
+    // SAFETY: an entry, with the shared side of the lock.
+    let to = cpu.and_then(|_| way(unsafe { &*(*KERNEL.0.get()).as_ptr() }));
+    if let (Some(cpu), None) = (cpu, to) {
+        smp::LOCK.release_shared(cpu);
+    }
+    registers_of(to)
 }
 
 /// Any call: the registers of its thread, which has its answer already, or null where it is not one of those.
 pub extern "C" fn brief(caller: &'static Thread, cpu: &'static Cpu, number: u64) -> *const Registers {
     // SAFETY: an entry.
-    let kernel = unsafe { (*KERNEL.0.get()).assume_init_ref() };
-    match kernel.call_brief(cpu, caller, number) {
-        true => {
-            per_cpu::count(&per_cpu::this().entries);
-            &raw const caller.registers
-        }
+    match unsafe { alone() }.call_brief(cpu, caller, number) {
+        true => &raw const caller.registers,
         false => core::ptr::null(),
     }
 }
@@ -96,10 +130,9 @@ pub extern "C" fn reply_recv(
     cpu: &'static Cpu,
     reply: u64,
 ) -> *const Registers {
-    // SAFETY: an entry.
-    let kernel = unsafe { entered(true) };
     window::open(Some(256 | 2));
-    registers_of(kernel.reply_receive_fast(cpu, server, endpoint, tag, reply))
+    // SAFETY: an entry.
+    registers_of(unsafe { alone() }.reply_receive_fast(cpu, server, endpoint, tag, reply))
 }
 
 /// The registers of a thread that the short way leads to.

@@ -9,7 +9,7 @@
 use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::machine::{Fault, Machine};
-use crate::object::{Cap, Cpu, ReplyState, Thread, ThreadState};
+use crate::object::{Cap, Cpu, Endpoint, Reply, ReplyState, Session, Thread, ThreadState};
 use crate::sched::donation::donors_set_one;
 use abi::call::Call;
 use abi::{Kind, Rights};
@@ -36,6 +36,18 @@ impl<M: Machine> Kernel<M> {
     /// A call of the current thread to a server that waits for it. The caller's registers but for the words are in its object.
     #[inline(always)]
     pub fn call_fast(&self, cpu: &Cpu, caller: &Thread, handle: u64, tag: u64) -> Option<Other> {
+        self.call_by::<false>(cpu, caller, handle, tag)
+    }
+
+    /// The same on the shared side of the lock. All that the short ways write is the thread's that runs them, or belongs to
+    /// the endpoint, whose gate they hold: its waiting server, that one's reply object and, until that answers, its caller.
+    #[inline(always)]
+    pub fn call_shared(&self, cpu: &Cpu, caller: &Thread, handle: u64, tag: u64) -> Option<Other> {
+        self.call_by::<true>(cpu, caller, handle, tag)
+    }
+
+    #[inline(always)]
+    fn call_by<const SHARED: bool>(&self, cpu: &Cpu, caller: &Thread, handle: u64, tag: u64) -> Option<Other> {
         // Nothing waits to be seen to on the way out.
         if cpu.attention.get() {
             return None;
@@ -45,9 +57,33 @@ impl<M: Machine> Kernel<M> {
         let session = self.sessions.at(Id::try_new(cap.object.get() as usize)?);
         let endpoint_id = session.endpoint.get()?;
         let endpoint = self.endpoints.at(endpoint_id);
+        if SHARED && !endpoint.gate.enter() {
+            return None;
+        }
+        let other =
+            self.call_at::<SHARED>(cpu, (caller_id, caller), (cap_id, cap), session, (endpoint_id, endpoint), tag);
+        if SHARED {
+            endpoint.gate.leave();
+        }
+        other
+    }
+
+    #[inline(always)]
+    fn call_at<const SHARED: bool>(
+        &self,
+        cpu: &Cpu,
+        (caller_id, caller): (Id<Thread>, &Thread),
+        (cap_id, cap): (Id<Cap>, &Cap),
+        session: &Session,
+        (endpoint_id, endpoint): (Id<Endpoint>, &Endpoint),
+        tag: u64,
+    ) -> Option<Other> {
         // A server waits in the plainest way. (Then no sender does: at most one of the queues holds anyone.)
         let to = endpoint.short.get()?;
         let server = self.threads.at(to);
+        if SHARED && !server.may_run_on(cpu.id.get()) {
+            return None;
+        }
         let reply_id = server.reply.get()?;
         // No more urgent thread is ready: the server will be at least as urgent as its caller.
         let urgency = caller.priority.get();
@@ -80,7 +116,18 @@ impl<M: Machine> Kernel<M> {
 
     /// An answer of the current thread after which there is nothing to receive yet: the server waits, its caller goes on.
     #[inline(always)]
-    pub fn reply_receive_fast(
+    pub fn reply_receive_fast(&self, cpu: &Cpu, server: &Thread, handle: u64, tag: u64, reply: u64) -> Option<Other> {
+        self.reply_receive_by::<false>(cpu, server, handle, tag, reply)
+    }
+
+    /// The same on the shared side of the lock.
+    #[inline(always)]
+    pub fn reply_receive_shared(&self, cpu: &Cpu, server: &Thread, handle: u64, tag: u64, reply: u64) -> Option<Other> {
+        self.reply_receive_by::<true>(cpu, server, handle, tag, reply)
+    }
+
+    #[inline(always)]
+    fn reply_receive_by<const SHARED: bool>(
         &self,
         cpu: &Cpu,
         server: &Thread,
@@ -103,11 +150,35 @@ impl<M: Machine> Kernel<M> {
         }
         // Nothing has come that would be received instead, and the thread goes on inheriting from this endpoint's queue.
         let endpoint = self.endpoints.at(endpoint_id);
+        if SHARED && !endpoint.gate.enter() {
+            return None;
+        }
+        let other =
+            self.answer_at::<SHARED>(cpu, (server_id, server), cap_id, (reply_id, reply), (endpoint_id, endpoint), tag);
+        if SHARED {
+            endpoint.gate.leave();
+        }
+        other
+    }
+
+    #[inline(always)]
+    fn answer_at<const SHARED: bool>(
+        &self,
+        cpu: &Cpu,
+        (server_id, server): (Id<Thread>, &Thread),
+        cap_id: Id<Cap>,
+        (reply_id, reply): (Id<Reply>, &Reply),
+        (endpoint_id, endpoint): (Id<Endpoint>, &Endpoint),
+        tag: u64,
+    ) -> Option<Other> {
         if endpoint.bound.get() != Some(reply_id) {
             return None;
         }
         let to = reply.caller.get()?;
         let caller = self.threads.at(to);
+        if SHARED && !caller.may_run_on(cpu.id.get()) {
+            return None;
+        }
         // Nobody more urgent than the caller is ready.
         if !cpu.may_switch(caller.priority.get()) {
             return None;

@@ -5,6 +5,7 @@ use crate::field::Field;
 use crate::field_enum;
 use crate::fields;
 use crate::id::Link;
+use crate::lock::Gate;
 
 fields! {
 /// Where calls meet receivers. References: its capabilities alone; without one it is closed, queued callers are
@@ -37,6 +38,8 @@ pub struct Endpoint {
     pub request_urgency: Field<u8>,
     /// Calls received from it that are not wanted any more, of which nobody was told yet (`Reply::in_cancelled`).
     pub cancelled: ListHead,
+    /// Held by who goes the short way here beside other processors.
+    pub gate: Gate,
     /// The thread that waits here in the plainest way, for the message path: alone, by `syscall`, without a deadline, owing no
     /// answer, inheriting from the queue, and no session has ended. None: it has to be looked at.
     pub short: Field<Link<Thread>>,
