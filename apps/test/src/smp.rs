@@ -26,7 +26,7 @@ const WRITE: Protection = Protection::READ.union(Protection::WRITE);
 const NOTHING: u64 = u64::MAX;
 
 /// The parts played here.
-pub const PARTS: &[Role] = &[("spin", |_| spin())];
+pub const PARTS: &[Role] = &[("spin-everywhere", |_| spin())];
 
 /// By name; the number is of rounds.
 const ALL: &[(&str, fn(u64) -> Check)] = &[
@@ -354,7 +354,7 @@ fn spin() -> u64 {
 fn kill(rounds: u64) -> Check {
     for _ in 0..rounds * 2 {
         let bell = works("a notification", calls::notification_create(Handle::SELF_QUOTA))?;
-        let process = Part::new("spin", &[]).with("bell", bell, Rights::all()).start()?;
+        let process = Part::new("spin-everywhere", &[]).with("bell", bell, Rights::all()).start()?;
         works("that it runs", calls::wait(bell, deadline()))?;
         works("killing it", process.kill(3))?;
         works("its end", process.wait(deadline()))?;

@@ -65,13 +65,17 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn steal(&self, here: CpuId) -> Link<Thread> {
         let mut best: Option<(u8, Id<Thread>)> = None;
         for cpu in self.cpus {
-            let Some(top) = cpu.queue.top().filter(|top| best.is_none_or(|(priority, _)| priority < *top)) else {
-                continue;
-            };
-            let waiting = self.threads.list::<Queue>(cpu.queue.head(top));
-            let mut looked = waiting.iter().take(LOOKS);
-            if let Some(id) = looked.find(|id| self.threads[*id].may_run_on(here)) {
-                best = Some((top, id));
+            let worth = best.map_or(0, |(priority, _)| u16::from(priority).wrapping_add(1));
+            let mut looks = LOOKS;
+            for priority in (worth..cpu.queue.top.get()).rev().map(|priority| priority as u8) {
+                let mut waiting = self.threads.list::<Queue>(cpu.queue.head(priority)).iter().take(looks);
+                if let Some(id) = waiting.find(|id| {
+                    looks = looks.saturating_sub(1);
+                    self.threads[*id].may_run_on(here)
+                }) {
+                    best = Some((priority, id));
+                    break;
+                }
             }
         }
         let (_, id) = best?;
