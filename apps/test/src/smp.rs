@@ -159,7 +159,10 @@ fn reader() -> Check<u64> {
         let least = NOW.load(SeqCst);
         let found = raw::load_or_skip(PAGE.load(SeqCst));
         if found != NOTHING {
-            check(found >= least, "a page was read that had been taken away")?;
+            if found < least {
+                OVER.store(true, SeqCst);
+                return fail("a page was read that had been taken away");
+            }
             seen += 1;
         }
         LOOKS.fetch_add(1, SeqCst);
@@ -178,7 +181,7 @@ fn under_readers(rounds: u64, mut change: impl FnMut(u64) -> Check) -> Check {
         NOW.store(round, SeqCst);
         // They are to look at it, or the change was for nothing.
         let (looks, until) = (LOOKS.load(SeqCst), deadline());
-        while LOOKS.load(SeqCst).wrapping_sub(looks) < 2 * (count as u32 - 1) {
+        while LOOKS.load(SeqCst).wrapping_sub(looks) < 2 * (count as u32 - 1) && !OVER.load(SeqCst) {
             check(time::now_ns() < until, "the readers do not read")?;
         }
         Ok(())
@@ -186,8 +189,9 @@ fn under_readers(rounds: u64, mut change: impl FnMut(u64) -> Check) -> Check {
     OVER.store(true, SeqCst);
     let seen = readers.into_iter().map(|reader| join(reader)?).collect::<Check<Vec<u64>>>();
     works("binding", calls::thread_affinity(Handle::SELF_THREAD, 0))?;
+    let seen = seen?;
     changed?;
-    check(count == 1 || seen?.iter().all(|seen| *seen > 0), "a reader never saw the page")
+    check(count == 1 || seen.iter().all(|seen| *seen > 0), "a reader never saw the page")
 }
 
 /// A page is unmapped and another one mapped in its place.
