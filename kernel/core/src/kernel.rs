@@ -3,18 +3,15 @@
 //! Nothing here is policy: the fields, who finds them, and the boot-time carving that brings the value
 //! into being. Methods stand in the modules of the nouns.
 
-use crate::address::{CpuId, FrameNumber};
 use crate::arena::{Arena, ArenaItem, ArenaKind, PageSlot};
-use crate::field::Field;
-use crate::id::{Id, Link};
 use crate::log::Log;
-use crate::machine::Machine;
 use crate::mm::frames::Frames;
 use crate::object::{
     Cap, Cpu, DeviceMemory, DmaDomain, Endpoint, EventQueue, FrameInfo, Interest, Interrupt, IoPorts, Lease, Mapping,
     Memory, Name, Namespace, Notification, Parked, Pin, Process, Quota, Reply, Session, Space, Thread, Watch,
 };
 use crate::reaper::Reaper;
+use crate::{CpuId, Field, FrameNumber, Id, Link, Machine};
 use abi::boot::Region;
 use abi::{Error, Result};
 

@@ -6,18 +6,29 @@ use core::sync::atomic::Ordering::Relaxed;
 
 /// Waits for an interrupt; answers its vector. The interrupt is not acknowledged yet.
 pub fn wait() -> u8 {
-    let block = per_cpu::this();
     loop {
-        block.idle_vector.store(0, Relaxed);
         // SAFETY: `sti` takes effect after the next instruction, so no interrupt slips in before
         // `hlt`. The trap code notes the vector in the per-CPU block and returns with interrupts off,
         // so there is one at most; it keeps all registers. The core is not entered from there.
         unsafe { asm!("sti", "hlt", "cli") };
-        let vector = block.idle_vector.load(Relaxed);
-        if vector != 0 {
-            return vector as u8;
+        if let Some(vector) = taken() {
+            return vector;
         }
     }
+}
+
+/// Takes an interrupt that is pending, without waiting for one. `None`: there was none, or nothing is left to do for it.
+pub fn take() -> Option<u8> {
+    // SAFETY: as in `wait`; interrupts are taken after `nop`.
+    unsafe { asm!("sti", "nop", "nop", "cli") };
+    taken()
+}
+
+fn taken() -> Option<u8> {
+    let vector = &per_cpu::this().idle_vector;
+    let number = vector.load(Relaxed) as u8;
+    vector.store(0, Relaxed);
+    (number != 0).then_some(number)
 }
 
 /// Whether an interrupt waits for interrupts to be turned on.

@@ -72,40 +72,8 @@ pub struct PerCpu {
     pub about_to_call: AtomicBool,
 }
 
-impl PerCpu {
-    const fn new() -> PerCpu {
-        PerCpu {
-            registers: AtomicU64::new(0),
-            user_rsp: AtomicU64::new(0),
-            stack: AtomicU64::new(0),
-            cpu: AtomicU64::new(0),
-            reader: AtomicU64::new(0),
-            own: AtomicU64::new(0),
-            smap: AtomicU64::new(0),
-            id: AtomicU64::new(0),
-            locked: AtomicBool::new(false),
-            among_others: AtomicBool::new(false),
-            root: AtomicU32::new(0),
-            fpu_components: AtomicU32::new(0),
-            fpu_area: AtomicU64::new(0),
-            fpu_kind: AtomicU8::new(0),
-            idle_vector: AtomicU32::new(0),
-            fs_base: AtomicU64::new(0),
-            deadline_ns: AtomicU64::new(0),
-            entries: AtomicU64::new(0),
-            root_loads: AtomicU64::new(0),
-            flushes: AtomicU64::new(0),
-            interrupts: AtomicU64::new(0),
-            idle_ns: AtomicU64::new(0),
-            requests: AtomicU32::new(0),
-            apic_id: AtomicU32::new(0),
-            arenas_seen: AtomicU32::new(0),
-            about_to_call: AtomicBool::new(false),
-        }
-    }
-}
-
-static BLOCKS: [PerCpu; CPUS] = [const { PerCpu::new() }; CPUS];
+// SAFETY: a block consists of atomic numbers and truth values alone: all bits zero are a value of it.
+static BLOCKS: [PerCpu; CPUS] = unsafe { core::mem::zeroed() };
 
 /// The block of a processor.
 #[inline]

@@ -81,13 +81,13 @@ pub extern "C" fn syscall() -> *const Registers {
 pub extern "C" fn call(session: u64, tag: u64, caller: &'static Thread, cpu: &'static Cpu) -> *const Registers {
     window::open(Some(256));
     // SAFETY: an entry.
-    registers_of(unsafe { alone() }.call_fast(cpu, caller, session, tag))
+    registers_of(unsafe { alone() }.call_fast::<false>(cpu, caller, session, tag))
 }
 
 /// `call` where there are other processors: on the shared side of the lock, which the way out gives back.
 pub extern "C" fn call_shared(session: u64, tag: u64, caller: &'static Thread, cpu: &'static Cpu) -> *const Registers {
     window::open(Some(256));
-    shared(|kernel| kernel.call_shared(cpu, caller, session, tag))
+    shared(|kernel| kernel.call_fast::<true>(cpu, caller, session, tag))
 }
 
 /// The same for `reply_recv`.
@@ -99,7 +99,7 @@ pub extern "C" fn reply_recv_shared(
     reply: u64,
 ) -> *const Registers {
     window::open(Some(256 | 2));
-    shared(|kernel| kernel.reply_receive_shared(cpu, server, endpoint, tag, reply))
+    shared(|kernel| kernel.reply_receive_fast::<true>(cpu, server, endpoint, tag, reply))
 }
 
 #[inline(always)]
@@ -132,7 +132,7 @@ pub extern "C" fn reply_recv(
 ) -> *const Registers {
     window::open(Some(256 | 2));
     // SAFETY: an entry.
-    registers_of(unsafe { alone() }.reply_receive_fast(cpu, server, endpoint, tag, reply))
+    registers_of(unsafe { alone() }.reply_receive_fast::<false>(cpu, server, endpoint, tag, reply))
 }
 
 /// The registers of a thread that the short way leads to.
@@ -239,8 +239,7 @@ fn follow_far(mut next: Next) -> *const Registers {
         }
         let start = clock::now_ns();
         window::close(core::ptr::null());
-        let vector = if next == Next::Idle || idle::pending() { idle::wait() } else { KICK_VECTOR };
-        window::open(Some(u64::from(vector)));
+        let vector = if next == Next::Idle { idle::wait() } else { idle::take().unwrap_or(KICK_VECTOR) };
         if next == Next::Idle {
             let waited = clock::now_ns().wrapping_sub(start);
             block.idle_ns.store(block.idle_ns.load(Relaxed).wrapping_add(waited), Relaxed);

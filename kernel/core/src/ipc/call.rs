@@ -2,13 +2,11 @@
 //!
 //! This is the path with all the extras; see `fast` for the short one, and `receive` for the counterpart.
 
-use crate::id::Id;
 use crate::ipc::transfer::Allowed;
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::object::{Endpoint, Reply, ReplyState, Session, Thread, ThreadState};
 use crate::sched::donation::{urgency_key, Donating};
 use crate::syscall::{Answer, Context};
+use crate::{Id, Kernel, Machine};
 use abi::message::Extras;
 use abi::{Error, Result};
 
@@ -27,9 +25,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn call_session(&self, cx: &Context, session: Id<Session>) -> Result<Answer> {
         let endpoint_id = self.session_endpoint(session);
         let endpoint = &self.endpoints[endpoint_id];
-        if endpoint.closed.get() {
-            return Err(Error::Closed);
-        }
+        Error::Closed.when(endpoint.closed.get())?;
         self.table_known(cx);
         let allowed = Allowed { leases: true, deadline: true };
         let out = self.outgoing(cx.thread, cx.process, Extras(cx.arg(2)), allowed)?;
@@ -63,9 +59,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn send_session(&self, cx: &Context, session: Id<Session>) -> Result<Answer> {
         let endpoint_id = self.session_endpoint(session);
         let endpoint = &self.endpoints[endpoint_id];
-        if endpoint.closed.get() {
-            return Err(Error::Closed);
-        }
+        Error::Closed.when(endpoint.closed.get())?;
         let allowed = Allowed { leases: false, deadline: true };
         let out = self.outgoing(cx.thread, cx.process, Extras(cx.arg(2)), allowed)?;
         let deadline_ns = out.deadline_ns;

@@ -3,36 +3,29 @@
 //! At most one of the two queues is not empty. Senders wait by urgency, receivers by arrival. An endpoint that no
 //! capability names is closed: whoever waits is told so, one a step of the reaper.
 
-use crate::id::Id;
-use crate::kernel::Kernel;
+use crate::cap::reference::object;
 use crate::list::{Cancelled, Ended, Queue};
-use crate::machine::Machine;
-use crate::object::{Endpoint, Header, Object, Session, Thread, ThreadState};
+use crate::object::{Endpoint, Session, Thread, ThreadState};
 use crate::reaper::Reap;
 use crate::sched::donation::urgency_key;
 use crate::tree::{InEndpoint, Sending};
-use abi::{Error, Kind};
+use crate::{Id, Kernel, Machine};
+use abi::Error;
 
-impl Object for Endpoint {
-    const CAP_KIND: Kind = Kind::Endpoint;
-    fn header(&self) -> &Header {
-        &self.header
+object!(Endpoint, Endpoint, |kernel, id| {
+    let endpoint = &kernel.endpoints[id];
+    endpoint.closed.set(true);
+    endpoint.told.set(0);
+    if let Some(server) = endpoint.server_replace(None) {
+        kernel.threads[server].serving.set(None);
+        kernel.priority_update(server);
     }
-    fn end<M: Machine>(kernel: &Kernel<M>, id: Id<Self>) {
-        let endpoint = &kernel.endpoints[id];
-        endpoint.closed.set(true);
-        endpoint.told.set(0);
-        if let Some(server) = endpoint.server_replace(None) {
-            kernel.threads[server].serving.set(None);
-            kernel.priority_update(server);
-        }
-        if let Some(notification) = endpoint.notification.replace(None) {
-            kernel.notifications[notification].endpoint.set(None);
-            kernel.release(notification);
-        }
-        kernel.reap_later(Reap::Endpoint(id));
+    if let Some(notification) = endpoint.notification.replace(None) {
+        kernel.notifications[notification].endpoint.set(None);
+        kernel.release(notification);
     }
-}
+    kernel.reap_later(Reap::Endpoint(id));
+});
 
 impl<M: Machine> Kernel<M> {
     /// Puts a thread into the queue of senders. The session it sends through stays until it is taken out.

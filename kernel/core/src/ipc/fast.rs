@@ -6,11 +6,10 @@
 //! six words are not touched: they stay in the processor's registers while the thread changes. The machine layer has
 //! put the caller's other registers into its object, and goes on with the thread that is answered.
 
-use crate::id::Id;
-use crate::kernel::Kernel;
 use crate::machine::{Fault, Machine};
 use crate::object::{Cap, Cpu, Endpoint, Reply, ReplyState, Session, Thread, ThreadState};
 use crate::sched::donation::donors_set_one;
+use crate::{Id, Kernel};
 use abi::call::Call;
 use abi::{Kind, Rights};
 
@@ -34,20 +33,10 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// A call of the current thread to a server that waits for it. The caller's registers but for the words are in its object.
-    #[inline(always)]
-    pub fn call_fast(&self, cpu: &Cpu, caller: &Thread, handle: u64, tag: u64) -> Option<Other> {
-        self.call_by::<false>(cpu, caller, handle, tag)
-    }
-
-    /// The same on the shared side of the lock. All that the short ways write is the thread's that runs them, or belongs to
+    /// `SHARED`: on the shared side of the lock. All that the short ways write is the thread's that runs them, or belongs to
     /// the endpoint, whose gate they hold: its waiting server, that one's reply object and, until that answers, its caller.
     #[inline(always)]
-    pub fn call_shared(&self, cpu: &Cpu, caller: &Thread, handle: u64, tag: u64) -> Option<Other> {
-        self.call_by::<true>(cpu, caller, handle, tag)
-    }
-
-    #[inline(always)]
-    fn call_by<const SHARED: bool>(&self, cpu: &Cpu, caller: &Thread, handle: u64, tag: u64) -> Option<Other> {
+    pub fn call_fast<const SHARED: bool>(&self, cpu: &Cpu, caller: &Thread, handle: u64, tag: u64) -> Option<Other> {
         // Nothing waits to be seen to on the way out.
         if cpu.attention.get() || SHARED && self.reap_pending() {
             return None;
@@ -116,18 +105,7 @@ impl<M: Machine> Kernel<M> {
 
     /// An answer of the current thread after which there is nothing to receive yet: the server waits, its caller goes on.
     #[inline(always)]
-    pub fn reply_receive_fast(&self, cpu: &Cpu, server: &Thread, handle: u64, tag: u64, reply: u64) -> Option<Other> {
-        self.reply_receive_by::<false>(cpu, server, handle, tag, reply)
-    }
-
-    /// The same on the shared side of the lock.
-    #[inline(always)]
-    pub fn reply_receive_shared(&self, cpu: &Cpu, server: &Thread, handle: u64, tag: u64, reply: u64) -> Option<Other> {
-        self.reply_receive_by::<true>(cpu, server, handle, tag, reply)
-    }
-
-    #[inline(always)]
-    fn reply_receive_by<const SHARED: bool>(
+    pub fn reply_receive_fast<const SHARED: bool>(
         &self,
         cpu: &Cpu,
         server: &Thread,
@@ -272,8 +250,8 @@ impl<M: Machine> Kernel<M> {
             return None;
         }
         let (id, to) = match Call::from_number(number)? {
-            Call::Call => self.call_fast(cpu, from, handle, tag)?,
-            Call::ReplyRecv => self.reply_receive_fast(cpu, from, handle, tag, r.r8.get())?,
+            Call::Call => self.call_fast::<false>(cpu, from, handle, tag)?,
+            Call::ReplyRecv => self.reply_receive_fast::<false>(cpu, from, handle, tag, r.r8.get())?,
             _ => return None,
         };
         to.registers.rax.set(0);

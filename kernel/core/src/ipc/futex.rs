@@ -5,14 +5,11 @@
 //! offset, the others in a tree of theirs that hangs off the first; most urgent first, then by arrival. A wait holds a
 //! reference to the object and not to a mapping: who unmaps the word can still be woken through another mapping of it.
 
-use crate::address::VirtAddr;
-use crate::id::Id;
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::mm::fault::Access;
 use crate::object::{MappingKind, Memory, Process, Thread, ThreadState};
 use crate::sched::donation::urgency_key;
 use crate::tree::{Sending, Tree};
+use crate::{Id, Kernel, Machine, VirtAddr};
 use abi::{Error, Result};
 use core::sync::atomic::Ordering::Relaxed;
 
@@ -28,9 +25,7 @@ impl<M: Machine> Kernel<M> {
     /// The word at an address of a process. Errors: `BadArgument` (not aligned), `BadAddress` (not in memory that the
     /// process mapped and can read; borrowed pages and registers are refused: they are someone else's).
     pub(crate) fn futex_word(&self, process: Id<Process>, address: u64) -> Result<Word> {
-        if address & 3 != 0 {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(address & 3 != 0)?;
         let at = VirtAddr::try_user(address).ok_or(Error::BadAddress)?;
         let space = self.processes[process].space.get().ok_or(Error::BadAddress)?;
         let mapping = &self.mappings[self.mapping_at(space, at.0).ok_or(Error::BadAddress)?];

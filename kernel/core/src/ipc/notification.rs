@@ -3,29 +3,22 @@
 //! A signal goes to the thread that has waited longest, else to a receiver of the endpoint the notification is bound
 //! to, else its bits stay. Whoever gets bits gets all that are set, and they are cleared.
 
-use crate::id::{Id, Link};
-use crate::kernel::Kernel;
+use crate::cap::reference::object;
 use crate::list::Queue;
-use crate::machine::Machine;
-use crate::object::{Cap, Endpoint, Header, Notification, Object, Thread, ThreadState};
+use crate::object::{Cap, Endpoint, Notification, Thread, ThreadState};
 use crate::reaper::Reap;
-use abi::{Error, Kind, Result};
+use crate::{Id, Kernel, Link, Machine};
+use abi::{Error, Result};
 
-impl Object for Notification {
-    const CAP_KIND: Kind = Kind::Notification;
-    fn header(&self) -> &Header {
-        &self.header
+object!(Notification, Notification, |kernel, id| {
+    // An endpoint that it is bound to would hold a reference.
+    kernel.notification_timer(id, 0, 0, 0);
+    if kernel.notifications[id].waiters.first.get() == 0 {
+        kernel.free_object(id);
+    } else {
+        kernel.reap_later(Reap::Notification(id));
     }
-    fn end<M: Machine>(kernel: &Kernel<M>, id: Id<Self>) {
-        // An endpoint that it is bound to would hold a reference.
-        kernel.notification_timer(id, 0, 0, 0);
-        if kernel.notifications[id].waiters.first.get() == 0 {
-            kernel.free_object(id);
-        } else {
-            kernel.reap_later(Reap::Notification(id));
-        }
-    }
-}
+});
 
 impl<M: Machine> Kernel<M> {
     /// A step of ending a notification without references: one waiter is told. Answers whether it is gone.
@@ -73,9 +66,7 @@ impl<M: Machine> Kernel<M> {
         if bits != 0 {
             return Ok(Some(bits));
         }
-        if self.is_past(deadline_ns) {
-            return Err(Error::TimedOut);
-        }
+        Error::TimedOut.when(self.is_past(deadline_ns))?;
         let thread = &self.threads[thread_id];
         thread.via.set(via.map_or(0, Id::raw));
         thread.state.set(ThreadState::Waiting);

@@ -3,14 +3,12 @@
 //! What a receive brings, in this order: bits of the endpoint's notification; calls that were received and are not wanted any
 //! more, each once; ends of sessions, each once in a round; the most urgent message. What arrives while a receiver waits is delivered at once.
 
-use crate::id::{Id, Link};
 use crate::ipc::transfer::Allowed;
-use crate::kernel::Kernel;
 use crate::list::{Ended, Queue};
-use crate::machine::Machine;
 use crate::object::{Endpoint, Process, Reply, ReplyState, Thread, ThreadState};
 use crate::syscall::{Answer, Context};
 use crate::tree::Sending;
+use crate::{Id, Kernel, Link, Machine};
 use abi::message::{Extras, Received};
 use abi::{Error, Handle, Kind, Result, Rights};
 
@@ -27,9 +25,7 @@ impl<M: Machine> Kernel<M> {
     /// deadline without an IPC buffer), `TimedOut`.
     pub(crate) fn receive_at(&self, cx: &Context, endpoint: Id<Endpoint>) -> Result<Answer> {
         let reply = self.reply_named(cx.process, cx.arg(3))?;
-        if self.replies[reply].state.get() != ReplyState::Free {
-            return Err(Error::WrongState);
-        }
+        Error::WrongState.when(self.replies[reply].state.get() != ReplyState::Free)?;
         let deadline_ns = self.deadline_of(cx.thread, Extras(cx.arg(2)))?;
         self.reply_own(reply, cx.process);
         if !self.receive(cx.thread, endpoint, reply) {
@@ -156,9 +152,7 @@ impl<M: Machine> Kernel<M> {
         deadline_ns: u64,
     ) -> Result<()> {
         let id = cx.thread;
-        if self.is_past(deadline_ns) {
-            return Err(Error::TimedOut);
-        }
+        Error::TimedOut.when(self.is_past(deadline_ns))?;
         let (thread, reply) = (&self.threads[id], &self.replies[reply_id]);
         reply.state.set(ReplyState::Receiving);
         reply.receiver.set(Some(id));

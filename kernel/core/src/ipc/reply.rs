@@ -4,39 +4,32 @@
 //! Cancelled reply, taken until the server answers or drops it. A server that dies or drops it leaves a Dead one until
 //! nothing that the call lent is held below; only then is the caller told.
 
-use crate::id::{Id, Link};
+use crate::cap::reference::object;
 use crate::ipc::transfer::{words_copy, Outgoing};
-use crate::kernel::Kernel;
 use crate::list::InProcess;
-use crate::machine::Machine;
-use crate::object::{Header, Object, Process, Quota, Reply, ReplyState, Thread, ThreadState};
+use crate::object::{Process, Quota, Reply, ReplyState, Thread, ThreadState};
 use crate::sched::donation::Donating;
+use crate::{Id, Kernel, Link, Machine};
 use abi::message::{Extras, Received};
 use abi::{Error, Handle, Kind, Result, Rights};
 
-impl Object for Reply {
-    const CAP_KIND: Kind = Kind::Reply;
-    fn header(&self) -> &Header {
-        &self.header
-    }
-    fn end<M: Machine>(kernel: &Kernel<M>, id: Id<Self>) {
-        kernel.reply_disown(id);
-        let reply = &kernel.replies[id];
-        match reply.state.get() {
-            ReplyState::Free => kernel.free_object(id),
-            ReplyState::Receiving => {
-                if let Some(thread) = reply.receiver.get() {
-                    kernel.wait_end(thread);
-                    kernel.thread_answer(thread, Err(Error::Closed));
-                }
-                kernel.free_object(id);
+object!(Reply, Reply, |kernel, id| {
+    kernel.reply_disown(id);
+    let reply = &kernel.replies[id];
+    match reply.state.get() {
+        ReplyState::Free => kernel.free_object(id),
+        ReplyState::Receiving => {
+            if let Some(thread) = reply.receiver.get() {
+                kernel.wait_end(thread);
+                kernel.thread_answer(thread, Err(Error::Closed));
             }
-            ReplyState::Bound | ReplyState::Cancelled => kernel.reply_abandon(id, Error::Closed),
-            // It goes when what is held below is let go.
-            ReplyState::Dead => {}
+            kernel.free_object(id);
         }
+        ReplyState::Bound | ReplyState::Cancelled => kernel.reply_abandon(id, Error::Closed),
+        // It goes when what is held below is let go.
+        ReplyState::Dead => {}
     }
-}
+});
 
 impl<M: Machine> Kernel<M> {
     /// Makes a reply object, charged to an account and held by a process. Errors: those of `cap_room` and `allocate`.

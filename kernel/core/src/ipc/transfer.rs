@@ -5,10 +5,8 @@
 //! sender brought stands in its thread until it is received. Capabilities are checked again when they
 //! change hands: one that is gone by then, that the receiver has no room for or may not have, arrives as handle 0.
 
-use crate::id::{Id, Link};
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::object::{Lease, Process, Registers, Reply, Thread, ThreadState};
+use crate::{Id, Kernel, Link, Machine};
 use abi::message::{buffer, Extras, Received, CAPS, LEASES};
 use abi::{Error, Handle, Result, Rights};
 use core::sync::atomic::Ordering::Relaxed;
@@ -54,9 +52,7 @@ impl<M: Machine> Kernel<M> {
     /// A word of a thread's IPC buffer. Errors: `BadArgument` (the thread has none).
     pub(crate) fn buffer_word(&self, thread: Id<Thread>, index: usize) -> Result<u64> {
         let frame = self.threads[thread].buffer.get();
-        if frame.0 == 0 {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(frame.0 == 0)?;
         let word = self.machine.frame_words(frame).get(index);
         Ok(word.expect("invariant: buffer words are inside the buffer").load(Relaxed))
     }
@@ -92,18 +88,14 @@ impl<M: Machine> Kernel<M> {
             return Ok(out);
         }
         let too_many = extras.leases() != 0 && !allowed.leases || extras.has_deadline() && !allowed.deadline;
-        if !extras.is_valid() || too_many {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(!extras.is_valid() || too_many)?;
         out.deadline_ns = self.deadline_of(thread, extras)?;
         for (i, place) in out.caps.iter_mut().take(extras.caps()).enumerate() {
             let index = i.wrapping_mul(buffer::SEND_CAP_WORDS).wrapping_add(buffer::SEND_CAPS);
             let word = self.buffer_word(thread, index)?;
             let (handle, _) = handle_and_mask(word)?;
             let (cap, _) = self.lookup_any(process, handle)?;
-            if !self.caps[cap].rights().contains(Rights::TRANSFER) {
-                return Err(Error::NoRight);
-            }
+            Error::NoRight.when(!self.caps[cap].rights().contains(Rights::TRANSFER))?;
             *place = word;
         }
         out.cap_count = extras.caps() as u8;

@@ -2,11 +2,9 @@
 //! by the end of a thread or of what
 //! it waits at.
 
-use crate::id::Id;
-use crate::kernel::Kernel;
 use crate::list::Queue;
-use crate::machine::Machine;
 use crate::object::{Thread, ThreadState};
+use crate::{Id, Kernel, Machine};
 use abi::{Error, Result};
 
 impl<M: Machine> Kernel<M> {

@@ -1,9 +1,8 @@
 //! Devices: what drivers and the bus manager hold.
 
 use super::{Header, Lease, ListHead, ListLinks, Memory, Notification, TreeLinks};
-use crate::field::Field;
 use crate::fields;
-use crate::id::Link;
+use crate::{Field, Link};
 
 fields! {
 /// A device's view of memory. References: its capabilities and pins. Identity without an IOMMU.

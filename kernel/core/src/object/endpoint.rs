@@ -1,11 +1,10 @@
 //! Endpoints, sessions and replies: the two sides of a call.
 
 use super::{Header, Lease, ListHead, ListLinks, Notification, Process, Thread, TreeLinks};
-use crate::field::Field;
 use crate::field_enum;
 use crate::fields;
-use crate::id::Link;
 use crate::lock::Gate;
+use crate::{Field, Link};
 
 fields! {
 /// Where calls meet receivers. References: its capabilities alone; without one it is closed, queued callers are

@@ -1,9 +1,8 @@
 //! Event queues: what many sessions are ready for, in one place.
 
 use super::{Header, ListHead, ListLinks, Notification, Session, TreeLinks};
-use crate::field::Field;
 use crate::fields;
-use crate::id::Link;
+use crate::{Field, Link};
 
 fields! {
 /// A bounded queue of readiness events. References: its capabilities. Threads that wait, or were woken and have not

@@ -1,9 +1,8 @@
 //! What the kernel knows of each frame of physical memory.
 
 use super::Quota;
-use crate::field::Field;
 use crate::fields;
-use crate::id::Link;
+use crate::{Field, Link};
 
 fields! {
 /// One frame. Free frames are linked in the buddy lists of `mm::frames`. All zero: not RAM.

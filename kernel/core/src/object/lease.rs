@@ -1,9 +1,8 @@
 //! A range of memory lent for the length of a call.
 
 use super::{ListHead, Quota, Reply, Space};
-use crate::field::Field;
 use crate::fields;
-use crate::id::Link;
+use crate::{Field, Link};
 
 fields! {
 /// One lease. It ends with its call; while something below it holds (`children`, `pins`), the call doesn't end.

@@ -1,10 +1,8 @@
 //! Memory objects.
 
 use super::{Endpoint, Header, ListHead, ListLinks};
-use crate::address::FrameNumber;
-use crate::field::Field;
 use crate::fields;
-use crate::id::Link;
+use crate::{Field, FrameNumber, Link};
 
 fields! {
 /// Pages. References: its capabilities, mappings, pins, threads that wait at futex words in it.

@@ -34,11 +34,8 @@ pub use quota::Quota;
 pub use space::{Mapping, MappingKind, Space};
 pub use thread::{Parked, Registers, Thread, ThreadState};
 
-use crate::field::Field;
 use crate::fields;
-use crate::id::{Id, Link};
-use crate::kernel::{InKernel, Kernel};
-use crate::machine::Machine;
+use crate::{Field, Id, InKernel, Kernel, Link, Machine};
 use abi::Kind;
 
 /// What a capability can name.

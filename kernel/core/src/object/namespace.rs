@@ -1,9 +1,8 @@
 //! Namespaces.
 
 use super::{Header, ListLinks, Quota, Session};
-use crate::field::Field;
 use crate::fields;
-use crate::id::Link;
+use crate::{Field, Link};
 
 fields! {
 /// Scheme names, each bound to a root session. References: its capabilities and its processes.

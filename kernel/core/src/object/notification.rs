@@ -1,10 +1,8 @@
 //! Notifications.
 
 use super::{Endpoint, Header, ListHead, TreeLinks};
-use crate::address::CpuId;
-use crate::field::Field;
 use crate::fields;
-use crate::id::Link;
+use crate::{CpuId, Field, Link};
 
 fields! {
 /// A word of bits. References: its capabilities, interrupts, watches, the endpoint and the event

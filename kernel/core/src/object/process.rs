@@ -1,10 +1,9 @@
 //! A process: a capability table, an address space, a namespace, a quota.
 
 use super::{Header, ListHead, ListLinks, Namespace, Notification, Quota, Space, TreeLinks};
-use crate::field::Field;
 use crate::field_enum;
 use crate::fields;
-use crate::id::Link;
+use crate::{Field, Link};
 
 field_enum! {
     /// Where a process is in its life.

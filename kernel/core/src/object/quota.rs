@@ -2,9 +2,8 @@
 
 use super::{Header, ListHead, ListLinks, Notification};
 use crate::arena::ArenaKind;
-use crate::field::Field;
 use crate::fields;
-use crate::id::Link;
+use crate::{Field, Link};
 
 fields! {
 /// An account of pages. A child's limit is charged to its parent whole. References: its capabilities,

@@ -1,10 +1,8 @@
 //! Address spaces and the mappings in them.
 
 use super::{Header, Lease, ListLinks, Memory, TreeLinks};
-use crate::address::FrameNumber;
-use crate::field::Field;
-use crate::id::Link;
 use crate::{field_enum, fields};
+use crate::{Field, FrameNumber, Link};
 
 field_enum! {
     /// What a mapping leads to.

@@ -1,11 +1,9 @@
 //! A thread: registers, an IPC buffer, a priority, and what it waits for.
 
 use super::{Endpoint, EventQueue, Header, Lease, ListLinks, Memory, Notification, Process, Reply, Session, TreeLinks};
-use crate::address::{CpuId, FrameNumber};
-use crate::field::Field;
 use crate::field_enum;
 use crate::fields;
-use crate::id::Link;
+use crate::{CpuId, Field, FrameNumber, Link};
 
 field_enum! {
     /// What a thread is doing.

@@ -5,12 +5,9 @@
 //! kept by the latest time it may fire, and fires with any interrupt that comes from its earliest time on.
 
 use super::{Cpu, NEVER};
-use crate::address::CpuId;
-use crate::id::Id;
-use crate::kernel::{Kernel, Next};
-use crate::machine::Machine;
 use crate::object::{Notification, Thread, ThreadState};
 use crate::tree::{Deadline, Timer};
+use crate::{CpuId, Id, Kernel, Machine, Next};
 use abi::Error;
 
 /// The most deadlines, and the most timers, that one timer interrupt serves.

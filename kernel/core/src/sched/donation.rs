@@ -6,12 +6,9 @@
 //! inherits it passes on to whoever it waits for itself. A chain is followed as far as something changes,
 //! and no further than [`DEPTH`], so that no user can make it long.
 
-use crate::field::Field;
-use crate::id::{Id, Link};
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::object::{Reply, Thread, ThreadState, TreeLinks};
 use crate::tree::{Sending, TreeNode};
+use crate::{Field, Id, Kernel, Link, Machine};
 
 /// The longest chain of waits along which a change of priority is passed on.
 pub const DEPTH: usize = 128;

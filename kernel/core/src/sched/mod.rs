@@ -20,13 +20,9 @@ pub mod place;
 pub mod queue;
 pub mod suspend;
 
-use crate::address::CpuId;
-use crate::field::Field;
 use crate::fields;
-use crate::id::Link;
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::object::Thread;
+use crate::{CpuId, Field, Kernel, Link, Machine};
 
 /// A time slice: threads of one priority take turns of this length.
 pub const SLICE_NS: u64 = 10_000_000;

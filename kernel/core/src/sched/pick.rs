@@ -1,23 +1,15 @@
 //! What runs next; waking threads and stopping them.
 
 use super::{Cpu, NEVER, SLICE_NS};
-use crate::address::CpuId;
-use crate::id::{Id, Link};
-use crate::kernel::{Kernel, Next};
-use crate::machine::Machine;
-use crate::object::{Header, Object, Thread, ThreadState};
-use abi::{Kind, Result};
+use crate::cap::reference::object;
+use crate::object::{Thread, ThreadState};
+use crate::{CpuId, Id, Kernel, Link, Machine, Next};
+use abi::Result;
 
-impl Object for Thread {
-    const CAP_KIND: Kind = Kind::Thread;
-    fn header(&self) -> &Header {
-        &self.header
-    }
-    fn end<M: Machine>(kernel: &Kernel<M>, id: Id<Self>) {
-        // It was stopped before its process let go of it.
-        kernel.free_object(id);
-    }
-}
+object!(Thread, Thread, |kernel, id| {
+    // It was stopped before its process let go of it.
+    kernel.free_object(id);
+});
 
 impl<M: Machine> Kernel<M> {
     /// The thread on a processor, unless it has just blocked or ended.

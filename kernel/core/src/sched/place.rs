@@ -8,13 +8,10 @@
 //! ([`Machine::kick`]), or waited for where its thread's registers are wanted ([`Machine::draw_in`]).
 
 use super::Cpu;
-use crate::address::CpuId;
-use crate::id::{Id, Link};
-use crate::kernel::Kernel;
 use crate::list::Queue;
-use crate::machine::Machine;
 use crate::object::{Thread, ThreadState};
 use crate::syscall::SYSCALL_LENGTH;
+use crate::{CpuId, Id, Kernel, Link, Machine};
 use abi::{Error, Result};
 
 /// The most threads of another processor's queue that are looked at for one that may run here.
@@ -110,9 +107,7 @@ impl<M: Machine> Kernel<M> {
     /// Binds a thread to processors. Errors: `BadArgument` (there is no such processor; nothing was changed).
     pub(crate) fn thread_bind(&self, id: Id<Thread>, mask: u64) -> Result<()> {
         let last = (self.cpus.len() as u32).wrapping_sub(1);
-        if mask.wrapping_shr(last).wrapping_shr(1) != 0 {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(mask.wrapping_shr(last).wrapping_shr(1) != 0)?;
         let thread = &self.threads[id];
         thread.affinity.set(mask);
         let cpu = thread.cpu.get();

@@ -1,13 +1,10 @@
 //! Ready threads: one list a priority, and a bitmap that finds the highest.
 
 use super::Cpu;
-use crate::field::Field;
 use crate::fields;
-use crate::id::Id;
-use crate::kernel::Kernel;
 use crate::list::Queue;
-use crate::machine::Machine;
 use crate::object::{ListHead, Thread};
+use crate::{Field, Id, Kernel, Machine};
 
 fields! {
 /// The run queue. The running thread is not in it.
@@ -29,31 +26,12 @@ impl RunQueue {
         self.top.get().checked_sub(1).map(|priority| priority as u8)
     }
 
-    /// All ready threads; panics where a list, its bit and the top disagree.
-    #[cfg(any(test, feature = "host"))]
-    pub fn all(&self, threads: &crate::arena::Arena<Thread>) -> std::vec::Vec<Id<Thread>> {
-        let mut all = std::vec::Vec::new();
-        let mut top = None;
-        for priority in 0..=u8::MAX {
-            let list: std::vec::Vec<_> = threads.list::<Queue>(self.head(priority)).iter().collect();
-            let (word, bit) = self.word(priority);
-            assert_eq!(word.get() & bit != 0, !list.is_empty());
-            assert!(list.iter().all(|id| threads[*id].priority.get() == priority));
-            if !list.is_empty() {
-                top = Some(priority);
-            }
-            all.extend(list);
-        }
-        assert_eq!(self.top(), top);
-        all
-    }
-
     pub(crate) fn head(&self, priority: u8) -> &ListHead {
         let row = self.heads.get(usize::from(priority >> 4));
         row.and_then(|row| row.get(usize::from(priority & 15))).expect("invariant: a list for each priority")
     }
 
-    fn word(&self, priority: u8) -> (&Field<u64>, u64) {
+    pub(crate) fn word(&self, priority: u8) -> (&Field<u64>, u64) {
         let word = self.words.get(usize::from(priority >> 6)).expect("invariant: a bit for each priority");
         (word, 1u64.wrapping_shl(u32::from(priority & 63)))
     }

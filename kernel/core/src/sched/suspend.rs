@@ -4,11 +4,8 @@
 //! instead of ready. The fast paths never look for it: a suspended receiver is nobody's server, and the reply object of a
 //! suspended caller goes the long way, so they give up.
 
-use crate::address::VirtAddr;
-use crate::id::Id;
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::object::{Thread, ThreadState};
+use crate::{Id, Kernel, Machine, VirtAddr};
 use abi::memory::USER_END;
 use abi::thread::{harmless, Registers};
 use abi::{Error, Result};
@@ -18,9 +15,7 @@ impl<M: Machine> Kernel<M> {
     pub fn thread_suspend_now(&self, id: Id<Thread>) -> Result<()> {
         let thread = &self.threads[id];
         thread.process.get().ok_or(Error::Closed)?;
-        if thread.suspended.replace(true) {
-            return Err(Error::WrongState);
-        }
+        Error::WrongState.when(thread.suspended.replace(true))?;
         // One that was woken for an event does not come for it soon.
         self.poll_let_go(id);
         match thread.state.get() {
@@ -53,9 +48,7 @@ impl<M: Machine> Kernel<M> {
     pub fn thread_resume_now(&self, id: Id<Thread>) -> Result<()> {
         let thread = &self.threads[id];
         thread.process.get().ok_or(Error::Closed)?;
-        if !thread.suspended.replace(false) {
-            return Err(Error::WrongState);
-        }
+        Error::WrongState.when(!thread.suspended.replace(false))?;
         if thread.state.get() == ThreadState::Suspended {
             self.make_ready(id);
         }
@@ -96,9 +89,7 @@ impl<M: Machine> Kernel<M> {
     /// (rip or the FS base is not in the user half; nothing was set).
     pub(crate) fn registers_put(&self, thread: &Thread, to: &Registers) -> Result<()> {
         VirtAddr::try_user(to.rip).ok_or(Error::BadAddress)?;
-        if to.fs_base >= USER_END {
-            return Err(Error::BadAddress);
-        }
+        Error::BadAddress.when(to.fs_base >= USER_END)?;
         let r = &thread.registers;
         r.rax.set(to.rax);
         r.rcx.set(to.rcx);

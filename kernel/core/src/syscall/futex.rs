@@ -4,10 +4,8 @@
 //! goes on from there when it is made again after an interrupt. The caller finds its registers as they were.
 
 use super::{Answer, Context};
-use crate::field::Field;
 use crate::ipc::futex::Word;
-use crate::kernel::Kernel;
-use crate::machine::Machine;
+use crate::{Field, Kernel, Machine};
 use abi::{Error, Result};
 
 /// Threads woken or moved between two looks for an interrupt.
@@ -54,9 +52,7 @@ impl<M: Machine> Kernel<M> {
     fn futex_expect(&self, cx: &Context, address: u64, expected: u64) -> Result<Word> {
         let expected = u32::try_from(expected).map_err(|_| Error::BadArgument)?;
         let word = self.futex_word(cx.process, address)?;
-        if self.futex_value(cx.process, address)? != expected {
-            return Err(Error::WouldBlock);
-        }
+        Error::WouldBlock.when(self.futex_value(cx.process, address)? != expected)?;
         Ok(word)
     }
 
@@ -64,9 +60,7 @@ impl<M: Machine> Kernel<M> {
     /// (the value differs), `TimedOut`, `Cancelled`.
     pub fn futex_wait(&self, cx: &Context) -> Result<Answer> {
         let word = self.futex_expect(cx, cx.arg(0), cx.arg(1))?;
-        if self.is_past(cx.arg(2)) {
-            return Err(Error::TimedOut);
-        }
+        Error::TimedOut.when(self.is_past(cx.arg(2)))?;
         self.futex_wait_begin(cx.thread, word, cx.arg(2));
         Ok(Answer::Written)
     }
@@ -92,9 +86,7 @@ impl<M: Machine> Kernel<M> {
             false => self.futex_word(cx.process, cx.arg(0))?,
         };
         let to = self.futex_word(cx.process, cx.arg(3))?;
-        if from == to {
-            return Err(Error::BadArgument);
-        }
+        Error::BadArgument.when(from == to)?;
         let is_pending = || self.machine.interrupt_pending();
         let all = wake.work(|| self.futex_wake_one(from), is_pending)
             && moves.work(|| self.futex_move_one(from, to), is_pending);

@@ -2,9 +2,8 @@
 
 use super::{Answer, Context};
 use crate::ipc::transfer::Allowed;
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::object::{Endpoint, Reply, Session, ThreadState};
+use crate::{Kernel, Machine};
 use abi::message::Extras;
 use abi::{Error, Result, Rights};
 
@@ -25,9 +24,7 @@ impl<M: Machine> Kernel<M> {
         let name = self.scheme_name_argument(cx, cx.arg(0), cx.arg(3))?;
         let namespace = self.processes[cx.process].namespace.get().ok_or(Error::NotFound)?;
         let (session, rights) = self.name_lookup(namespace, name)?;
-        if !rights.contains(Rights::SEND) {
-            return Err(Error::NoRight);
-        }
+        Error::NoRight.when(!rights.contains(Rights::SEND))?;
         if self.security.is_loaded() {
             self.open_decide(cx, session, name)?;
         }

@@ -30,11 +30,8 @@ mod thread;
 mod time;
 mod upcall;
 
-use crate::address::CpuId;
-use crate::id::{Id, Link};
-use crate::kernel::{InKernel, Kernel, Next};
-use crate::machine::Machine;
 use crate::object::{Cap, Process, ProcessState, Registers, Thread, ThreadState};
+use crate::{CpuId, Id, InKernel, Kernel, Link, Machine, Next};
 use abi::{Error, Handle, Kind, Result, Rights};
 
 /// What a handle of the caller's names, with the rights it has.
@@ -299,12 +296,8 @@ impl<M: Machine> Kernel<M> {
             Handle::SELF_NAMESPACE => (Kind::Namespace, process.namespace.get().map(Id::raw), Rights::INSPECT),
             _ => return Err(Error::BadHandle),
         };
-        if is != kind {
-            return Err(Error::WrongKind);
-        }
-        if !has.contains(rights) {
-            return Err(Error::NoRight);
-        }
+        Error::WrongKind.when(is != kind)?;
+        Error::NoRight.when(!has.contains(rights))?;
         let raw = raw.ok_or(Error::BadHandle)?;
         Ok(Subject { cap: None, raw, rights: has })
     }
@@ -329,7 +322,10 @@ impl<M: Machine> Kernel<M> {
                 return Next::Again;
             }
             let next = self.settle(cpu);
-            let Next::Run(thread) = next else { return next };
+            let Next::Run(thread) = next else {
+                // Never to wait: the interrupt that is pending may turn out to have been answered already.
+                return if self.reap_pending() { Next::Again } else { next };
+            };
             let process = self.threads[thread].process.get();
             if process.is_some_and(|p| self.processes[p].state.get() == ProcessState::Running) {
                 return next;

@@ -1,9 +1,8 @@
 //! Handlers of notifications and their timers.
 
 use super::{Answer, Context};
-use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::object::{Endpoint, Notification, Quota};
+use crate::{Kernel, Machine};
 use abi::{Kind, Result, Rights};
 
 impl<M: Machine> Kernel<M> {

@@ -6,6 +6,7 @@ use crate::id::Id;
 use crate::list::{Cancelled, InFaulters, InLease, InSession, InVia, Pending, Queue, Woken};
 use crate::object::{Cap, ProcessState, Reply, ReplyState, Session, Thread, ThreadState};
 use crate::sched::donation::Donating;
+use crate::sched::queue::RunQueue;
 use crate::tree::{Deadline, InQueue, Sending, Timer, TreeNode};
 use abi::{Kind, Rights};
 use std::collections::BTreeMap;
@@ -235,7 +236,7 @@ impl<const FAULT: u8> World<FAULT> {
 
     fn check_threads(&self) {
         let k = &self.kernel;
-        let ready: Vec<_> = k.cpus.iter().flat_map(|cpu| cpu.queue.all(&k.threads)).collect();
+        let ready: Vec<_> = k.cpus.iter().flat_map(|cpu| ready_of(&cpu.queue, &k.threads)).collect();
         let mut deadlines = Vec::new();
         for cpu in k.cpus {
             let here: Vec<_> = tree::<_, Deadline>(&k.threads, cpu.deadlines.get());
@@ -431,4 +432,21 @@ impl<const FAULT: u8> World<FAULT> {
             }
         }
     }
+}
+
+/// All ready threads of a queue; panics where a list, its bit and the top disagree.
+fn ready_of(queue: &RunQueue, threads: &crate::arena::Arena<Thread>) -> Vec<Id<Thread>> {
+    let (mut all, mut top) = (Vec::new(), None);
+    for priority in 0..=u8::MAX {
+        let list: Vec<_> = threads.list::<Queue>(queue.head(priority)).iter().collect();
+        let (word, bit) = queue.word(priority);
+        assert_eq!(word.get() & bit != 0, !list.is_empty());
+        assert!(list.iter().all(|id| threads[*id].priority.get() == priority));
+        if !list.is_empty() {
+            top = Some(priority);
+        }
+        all.extend(list);
+    }
+    assert_eq!(queue.top(), top);
+    all
 }
