@@ -28,8 +28,9 @@ const NOTHING: u64 = u64::MAX;
 /// The parts played here.
 pub const PARTS: &[Role] = &[("spin-everywhere", |_| spin())];
 
-/// By name; the number is of rounds.
-const ALL: &[(&str, fn(u64) -> Check)] = &[
+/// A test by name; the number is of rounds.
+type Test = (&'static str, fn(u64) -> Check);
+const ALL: &[Test] = &[
     ("together", together),
     ("migrate", migrate),
     ("unmap", unmap),

@@ -69,18 +69,12 @@ impl Lock {
     pub const TURN: usize = core::mem::offset_of!(Self, turn);
 
     /// Nobody holds it.
-    pub const fn new() -> Lock {
+    pub const fn unheld() -> Lock {
         Lock {
             next: Line(AtomicU32::new(0)),
             turn: Line(AtomicU32::new(0)),
             readers: [const { Line(AtomicU32::new(0)) }; CPUS],
         }
-    }
-}
-
-impl Default for Lock {
-    fn default() -> Lock {
-        Lock::new()
     }
 }
 

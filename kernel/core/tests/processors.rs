@@ -84,7 +84,9 @@ fn threads_wake_on_idle_processors_which_are_told() {
 fn a_thread_stays_where_it_ran_while_it_can_run_there_at_once() {
     let mut four = Four::new();
     let low: Vec<_> = (0..4).map(|_| four.thread(10)).collect();
-    (0..4).for_each(|cpu| drop(four.turn(cpu)));
+    (0..4).for_each(|cpu| {
+        let _ = four.turn(cpu);
+    });
     let high = four.thread(20);
     let home = four.cpu_of(high);
     assert_eq!(home, 0, "its first processor, whose thread is less urgent");
@@ -98,7 +100,9 @@ fn a_thread_stays_where_it_ran_while_it_can_run_there_at_once() {
 fn an_idle_processor_takes_the_most_urgent_that_waits_elsewhere_and_may_run_there() {
     let mut four = Four::new();
     let running: Vec<_> = (0..4).map(|_| four.thread(50)).collect();
-    (0..4).for_each(|cpu| drop(four.turn(cpu)));
+    (0..4).for_each(|cpu| {
+        let _ = four.turn(cpu);
+    });
     let (low, high, bound) = (four.thread(10), four.thread(20), four.thread(30));
     let bound_cap = four.capability(bound);
     let caller = running[0];
@@ -116,7 +120,9 @@ fn an_idle_processor_takes_the_most_urgent_that_waits_elsewhere_and_may_run_ther
 fn a_bound_thread_goes_where_it_is_bound_to() {
     let mut four = Four::new();
     let (caller, other) = (four.thread(10), four.thread(10));
-    (0..4).for_each(|cpu| drop(four.turn(cpu)));
+    (0..4).for_each(|cpu| {
+        let _ = four.turn(cpu);
+    });
     let cap = four.capability(other);
     assert_eq!(four.cpu_of(other), 1);
     four.kicked();
@@ -140,7 +146,9 @@ fn a_bound_thread_goes_where_it_is_bound_to() {
 fn a_thread_that_runs_elsewhere_is_drawn_in_before_it_is_touched() {
     let mut four = Four::new();
     let (caller, other) = (four.thread(10), four.thread(10));
-    (0..4).for_each(|cpu| drop(four.turn(cpu)));
+    (0..4).for_each(|cpu| {
+        let _ = four.turn(cpu);
+    });
     let cap = four.capability(other);
     let rip = four.world.kernel.threads[other].registers.rip.get();
     // In the middle of its code: it goes on there. About to make a call: it makes it again.
@@ -165,7 +173,9 @@ fn nothing_of_a_process_that_ended_runs_on_any_processor() {
     let other = four.world.process();
     let caller = four.thread(10);
     let victims: Vec<_> = (0..3).map(|_| four.world.thread(other, 10)).collect();
-    (0..4).for_each(|cpu| drop(four.turn(cpu)));
+    (0..4).for_each(|cpu| {
+        let _ = four.turn(cpu);
+    });
     four.world.kernel.process_end(other, ProcessState::Killed, 0);
     let mut drawn = four.drawn_in();
     drawn.sort_unstable();

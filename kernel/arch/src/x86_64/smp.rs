@@ -30,7 +30,7 @@ const ALL: u64 = u64::MAX;
 /// Counts what was taken out of the arenas' addresses.
 static ARENAS: AtomicU32 = AtomicU32::new(0);
 /// The kernel's lock. The way out gives it back (`entry`).
-pub static LOCK: Lock = Lock::new();
+pub static LOCK: Lock = Lock::unheld();
 static STOPPING: AtomicU32 = AtomicU32::new(0);
 
 /// How many processors run.

@@ -108,7 +108,7 @@ impl Page {
     }
 
     fn place(&self, of: *const u8) -> u64 {
-        Direct::pointer(FrameNumber((self.0 / PAGE) as u32)) as u64 + Self::offset(of) % PAGE
+        Direct::pointer(FrameNumber((self.0 / PAGE) as u32)) as u64 | (Self::offset(of) % PAGE)
     }
 
     fn put(&self, of: *const u8, value: u64, wide: bool) {

@@ -116,10 +116,8 @@ fn shared(way: impl FnOnce(&'static Kernel<X86>) -> Option<Other>) -> *const Reg
 /// Any call: the registers of its thread, which has its answer already, or null where it is not one of those.
 pub extern "C" fn brief(caller: &'static Thread, cpu: &'static Cpu, number: u64) -> *const Registers {
     // SAFETY: an entry.
-    match unsafe { alone() }.call_brief(cpu, caller, number) {
-        true => &raw const caller.registers,
-        false => core::ptr::null(),
-    }
+    let done = unsafe { alone() }.call_brief(cpu, caller, number);
+    done.map_or(core::ptr::null(), |()| &raw const caller.registers)
 }
 
 /// The same for `reply_recv`, whose reply object comes in r8.

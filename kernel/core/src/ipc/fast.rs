@@ -182,14 +182,14 @@ impl<M: Machine> Kernel<M> {
         Some((to, caller))
     }
 
-    /// Calls that only look something up, or set or take bits that nobody waits for: answers whether it was one, and is done.
+    /// Calls that only look something up, or set or take bits that nobody waits for: `None`: it was none, or is not done.
     #[inline(always)]
-    pub fn call_brief(&self, cpu: &Cpu, caller: &Thread, number: u64) -> bool {
+    pub fn call_brief(&self, cpu: &Cpu, caller: &Thread, number: u64) -> Option<()> {
         const THREAD_ID: u64 = Call::ThreadId as u64;
         const NOTIFY: u64 = Call::Notify as u64;
         const WAIT: u64 = Call::Wait as u64;
         if cpu.attention.get() {
-            return false;
+            return None;
         }
         let answered = match number {
             THREAD_ID => self.thread_id_brief(caller),
@@ -197,10 +197,7 @@ impl<M: Machine> Kernel<M> {
             WAIT => self.wait_brief(caller),
             _ => None,
         };
-        if answered.is_some() {
-            caller.registers.rax.set(0);
-        }
-        answered.is_some()
+        answered.map(|()| caller.registers.rax.set(0))
     }
 
     #[inline(always)]
@@ -242,7 +239,7 @@ impl<M: Machine> Kernel<M> {
     /// it is one of the above and goes the short way.
     pub(crate) fn message_by_memory(&self, cpu: &Cpu, number: u64, from: &Thread) -> Option<Id<Thread>> {
         let r = &from.registers;
-        if self.call_brief(cpu, from, number) {
+        if self.call_brief(cpu, from, number).is_some() {
             return cpu.current.get();
         }
         let (handle, tag) = (r.rdi.get(), r.rsi.get());

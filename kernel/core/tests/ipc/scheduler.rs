@@ -115,11 +115,30 @@ fn threads_of_a_process_that_ends_are_taken_off_one_between_two_interrupts() {
         assert!(threads.iter().all(|thread| next != Next::Run(*thread)));
         rounds += 1;
         // One by a step of the reaper, one that was picked.
-        let ended = threads.len() - w.kernel.processes[victim].thread_count.get() as usize;
+        let lives = w.kernel.processes.is_used(victim);
+        let left = if lives { w.kernel.processes[victim].thread_count.get() as usize } else { 0 };
+        let ended = threads.len() - left;
         assert!(ended <= 2 * rounds, "{ended} in {rounds} rounds");
     }
     w.kernel.machine.interrupt_every(0);
     assert_eq!(w.kernel.leave(CPU), Next::Run(low));
+}
+
+#[test]
+fn nobody_waits_while_something_is_left_to_be_reaped() {
+    let mut w = World::new();
+    let victim = w.process();
+    w.thread(victim, 9);
+    w.kernel.machine.interrupt_every(1);
+    w.kernel.process_end(victim, ProcessState::Killed, 0);
+    let mut rounds = 0;
+    while w.kernel.reap_pending() {
+        // The interrupt that stopped the reaping may be none that ends a wait.
+        let next = w.kernel.leave(CPU);
+        assert_eq!(next, if w.kernel.reap_pending() { Next::Again } else { Next::Idle });
+        rounds += 1;
+    }
+    assert!(rounds > 1, "it was stopped in between");
 }
 
 #[test]
