@@ -1,7 +1,7 @@
 //! Taking a world apart, whatever state it is in: everything has to be given
 //! back.
 
-use kernel_core::world::{frames, World, CPU};
+use kernel_core::world::{frames, World};
 
 /// Ends every process, stops every device, and panics unless all objects are gone and all frames are back.
 pub fn end<const FAULT: u8>(w: &mut World<FAULT>, frames: u32) {
@@ -37,10 +37,10 @@ pub fn end<const FAULT: u8>(w: &mut World<FAULT>, frames: u32) {
     frames::check(&w.kernel, frames);
 }
 
-/// Lets all that ends in steps come to its end.
+/// Lets all that ends in steps come to its end, whoever is to run: someone more urgent would go first.
 pub fn settle<const FAULT: u8>(w: &mut World<FAULT>) {
     while w.kernel.reap_pending() {
-        let _ = w.kernel.leave(CPU);
+        w.kernel.reap();
         w.check();
     }
 }

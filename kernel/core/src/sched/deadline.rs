@@ -37,6 +37,7 @@ impl<M: Machine> Kernel<M> {
             deadlines.remove(id);
             self.deadline_passed(id);
         }
+        self.arm(self.first_event_ns(cpu));
     }
 
     /// Fires the timers whose earliest time has come: all that are due (they come first in the tree) before any that
@@ -82,7 +83,7 @@ impl<M: Machine> Kernel<M> {
             self.threads[thread].deadline_cpu.set(here);
             let tree = self.threads.tree::<Deadline>(&self.cpu(here).deadlines);
             insert_about(deadline_ns, |key| tree.insert(thread, key));
-            self.arm(deadline_ns);
+            self.arm(deadline_ns.min(FAR));
         }
     }
 
@@ -118,7 +119,7 @@ impl<M: Machine> Kernel<M> {
         notification.timer_cpu.set(here);
         let tree = self.notifications.tree::<Timer>(&self.cpu(here).timers);
         insert_about(latest_ns, |key| tree.insert(id, key));
-        self.arm(latest_ns);
+        self.arm(latest_ns.min(FAR));
     }
 
     /// The deadline of a waiting thread has passed; it is out of the tree already.

@@ -132,9 +132,8 @@ impl<M: Machine> Kernel<M> {
         thread.cpu.set(cpu_id);
         let contested = cpu.queue.top() == Some(thread.priority.get());
         let slice_end = if contested { cpu.slice_end_ns.get() } else { NEVER };
-        // What is armed comes no later than the first event: where it is armed, only the slice is new.
-        let event = if cpu.armed_ns.get() == NEVER { self.first_event_ns(cpu) } else { NEVER };
-        self.arm(event.min(slice_end));
+        // What is armed comes no later than the first event: only the slice is new.
+        self.arm(slice_end);
         Next::Run(id)
     }
 
