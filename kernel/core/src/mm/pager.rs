@@ -71,9 +71,10 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// An object ends: it is in none of the lists any more.
+    /// An object ends: it is in none of the lists any more, and what was noted of it is not for the next one in its place.
     pub(crate) fn pager_forget(&self, id: Id<Memory>) {
         if self.is_paged(id) {
+            self.wanted.brought.update(|last| last.filter(|last| *last != id));
             self.pager_lose(id);
             self.memories.list::<Paged>(&self.paged).remove(id);
         }

@@ -123,10 +123,7 @@ impl<M: Machine> Kernel<M> {
             next
         });
         cpu.current.set(next);
-        let Some(id) = next else {
-            self.arm(self.first_event_ns(cpu));
-            return Next::Idle;
-        };
+        let Some(id) = next else { return Next::Idle };
         let thread = &self.threads[id];
         thread.state.set(ThreadState::Running);
         thread.cpu.set(cpu_id);

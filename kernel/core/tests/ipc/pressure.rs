@@ -31,6 +31,33 @@ fn an_account_that_is_full_takes_clean_pages_back_before_it_refuses() {
 }
 
 #[test]
+fn what_was_brought_of_an_object_that_ended_keeps_nothing_of_the_next_one() {
+    let mut s = Scene::new(0);
+    let server = s.p.s;
+    let account = s.p.w.ok(server, Call::QuotaSplit, &[s.p.quota, 40, 0])[0];
+    let mut places = Vec::new();
+    for _ in 0..2 {
+        let object = s.p.w.ok(server, Call::PagerCreate, &[s.p.endpoint, account, 1, 16, 0])[0];
+        places.push(s.p.w.object::<kernel_core::object::Memory>(s.p.server, object));
+        assert_eq!(s.p.w.ok(server, Call::PagerSupply, &[object, 0, 16, s.source, 0, READ])[0], 16);
+        let fresh = s.p.w.ok(server, Call::MemoryCreate, &[account, 64, 0])[0];
+        let mut written = 0;
+        while let Outcome::Done(_) = s.insist(server, Call::MemoryWrite, &[fresh, written * PAGE, PLACE, 1]) {
+            written += 1;
+        }
+        assert_eq!(s.p.w.ok(server, Call::MemoryInfo, &[object])[1], 0, "all clean pages went");
+        assert_eq!(s.p.w.ok(server, Call::PagerSupply, &[object, 5, 1, fresh, 5, READ])[0], 1);
+        s.p.w.ok(server, Call::MemoryRead, &[object, 5 * PAGE, PLACE, 1]);
+        s.p.w.ok(server, Call::Close, &[object]);
+        s.p.w.ok(server, Call::Close, &[fresh]);
+        // What the next one supplies from.
+        s.source = s.p.w.ok(server, Call::MemoryCreate, &[s.p.quota, 16, 0])[0];
+    }
+    assert_eq!(places[0], places[1], "the second took the place of the first");
+    s.end();
+}
+
+#[test]
 fn room_for_a_page_table_is_not_made_of_the_page_that_is_being_mapped() {
     let mut s = Scene::new(0);
     let c = s.p.c;
