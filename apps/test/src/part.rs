@@ -18,7 +18,7 @@ use scheme::time;
 const PROGRAM: &str = "initfs:bin/app-test";
 const LARGEST: usize = 16 << 20;
 /// How long anything may take before it counts as hanging.
-pub const PATIENCE_NS: u64 = 10 * time::SECOND;
+pub const PATIENCE_NS: u64 = 60 * time::SECOND;
 
 /// A deadline for whatever is waited for.
 pub fn deadline() -> u64 {

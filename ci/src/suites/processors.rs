@@ -14,15 +14,12 @@ use crate::guest::Guest;
 use crate::machine::{Boot, Machine};
 use crate::runner::{BootPlan, Unit, Work};
 
-/// What is tried against each other, each a test of `app-test smp`: in `make test`, and all of it in the long run. What waits
-/// for processes to end does so with a deadline, which a busy host with fewer processors than the machine can miss.
-const SHORT: [&str; 4] = ["migrate", "unmap", "copies", "revoke"];
+/// What is tried against each other, each a test of `app-test smp`.
 const STRESS: [&str; 7] = ["migrate", "unmap", "copies", "revoke", "suspend", "spaces", "kill"];
 /// Processors under stress.
 const CPUS: u32 = 4;
-/// How often in a short run, and in a long one.
-const REPEATS: u32 = 4;
-const LONG_REPEATS: u32 = 20;
+/// How often in a short run.
+const REPEATS: u32 = 20;
 /// How long one repeat may take: more processors than the host has, each with a thread that waits for the others.
 const REPEAT: Duration = Duration::from_secs(240);
 /// What a reader of an old page says.
@@ -31,17 +28,15 @@ const STALE: &str = "a page was read that had been taken away";
 /// All of it.
 pub fn units() -> Vec<Unit> {
     let mut units = Vec::new();
-    for (long, tests, repeats) in [(false, &SHORT[..], REPEATS), (true, &STRESS[..], LONG_REPEATS)] {
-        let mut stress = BootPlan::new(|context, _| Ok(Machine { cpus: CPUS, ..context.direct() }));
-        for repeat in 1..=repeats {
-            let name = format!("{CPUS} processors against each other, repeat {repeat} of {repeats}");
-            stress = stress.case(&name, move |session| {
-                tests.iter().try_for_each(|test| session.expect(&["app-test", "smp", test]).map(drop))
-            });
-        }
-        stress.case_time = REPEAT;
-        units.push(Unit { weight: 2, long, ..stress.unit("processors") });
+    let mut stress = BootPlan::new(|context, _| Ok(Machine { cpus: CPUS, ..context.direct() }));
+    for repeat in 1..=REPEATS {
+        let name = format!("{CPUS} processors against each other, repeat {repeat} of {REPEATS}");
+        stress = stress.case(&name, |session| {
+            STRESS.iter().try_for_each(|test| session.expect(&["app-test", "smp", test]).map(drop))
+        });
     }
+    stress.case_time = REPEAT;
+    units.push(Unit { weight: 2, ..stress.unit("processors") });
     for cpus in 1..=8 {
         let plan = BootPlan::new(move |context, _| Ok(Machine { cpus, ..context.direct() }))
             .case(&format!("{cpus} run at once"), |session| session.expect(&["app-test", "smp", "together"]).map(drop));

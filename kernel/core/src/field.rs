@@ -3,8 +3,8 @@
 //!
 //! Objects live in arenas and are reached through shared references, so every field is an atomic
 //! that is loaded and stored relaxed: the same machine code as a plain field, no undefined
-//! behaviour, no lock of its own. What keeps several fields in step is the lock of the object
-//! (`docs/decisions/0002-fields.md`); on one processor with interrupts off that is the kernel itself.
+//! behaviour, no lock of its own. What keeps several fields in step is the kernel's lock and the gates of endpoints
+//! (`lock`; `docs/decisions/0001-fields-are-relaxed-atomics.md`); with one processor that is the kernel itself.
 
 use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, AtomicU8, Ordering::Relaxed};
 

@@ -15,7 +15,7 @@ use spin::Once;
 use x86_64::registers::control::Cr2;
 
 struct Global(UnsafeCell<MaybeUninit<Kernel<X86>>>);
-// SAFETY: entries do not nest, and each holds the lock's exclusive side where more than one processor runs.
+// SAFETY: entries do not nest. Where more than one processor runs, each holds the lock: its exclusive side for `&mut`.
 unsafe impl Sync for Global {}
 
 static KERNEL: Global = Global(UnsafeCell::new(MaybeUninit::uninit()));
