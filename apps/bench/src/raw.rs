@@ -163,6 +163,21 @@ pub fn store(address: u64, value: u8) {
     unsafe { (address as *mut u8).write_volatile(value) }
 }
 
+/// Where a symbol of the assembly here stands; the host has none of it.
+macro_rules! address_of {
+    ($symbol:ident) => {{
+        #[cfg(target_os = "none")]
+        {
+            extern "C" {
+                static $symbol: u8;
+            }
+            &raw const $symbol as u64
+        }
+        #[cfg(not(target_os = "none"))]
+        0
+    }};
+}
+
 #[cfg(target_os = "none")]
 core::arch::global_asm!(
     ".global bench_brief",
@@ -180,15 +195,7 @@ core::arch::global_asm!(
 
 /// Where a thread starts that does nothing but set bit 0 of the notification in its argument, and end. It needs no stack.
 pub fn brief() -> u64 {
-    #[cfg(target_os = "none")]
-    {
-        extern "C" {
-            static bench_brief: u8;
-        }
-        &raw const bench_brief as u64
-    }
-    #[cfg(not(target_os = "none"))]
-    0
+    address_of!(bench_brief)
 }
 
 /// The code of a process that ends at once: `xor edi, edi; mov eax, PROCESS_EXIT; syscall`.
@@ -216,15 +223,7 @@ core::arch::global_asm!(
 /// Where a thread starts that waits at the word (of value 0) whose address is its argument, and ends when it is woken. It
 /// needs no stack.
 pub fn sleeper() -> u64 {
-    #[cfg(target_os = "none")]
-    {
-        extern "C" {
-            static bench_sleeper: u8;
-        }
-        &raw const bench_sleeper as u64
-    }
-    #[cfg(not(target_os = "none"))]
-    0
+    address_of!(bench_sleeper)
 }
 
 /// The code of a thread that waits for the notification in its argument, for ever: `xor esi, esi; mov eax, WAIT; syscall`.
